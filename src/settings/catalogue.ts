@@ -1,0 +1,249 @@
+import { z } from 'zod'
+import { setting, type Declaration } from './declare.ts'
+
+const topic = z
+  .string()
+  .regex(/^[\w.-]{1,249}$/, 'a topic name: letters, digits, dot, underscore and hyphen, at most 249')
+const path = z.string()
+const pointer = z.string().regex(/^(\/[^/]*)*$/, 'a JSON pointer such as /text')
+const milliseconds = (min: number, max: number) => z.int().min(min).max(max)
+const megabyte = 1_048_576
+
+/** Every setting. The reference page, the help, the environment names and the type are made from this table. */
+export const catalogue = {
+  'input.topic': setting(topic, { default: 'texts', help: 'Topic that the texts come from.' }),
+  'input.format': setting(z.enum(['auto', 'text', 'json', 'avro']), {
+    default: 'auto',
+    help: 'How a message value is read. auto looks at its first bytes.',
+  }),
+  'input.textPointer': setting(pointer, {
+    default: '/text',
+    help: 'Where the text stands in a JSON or Avro value (RFC 6901).',
+  }),
+  'input.idPointer': setting(pointer, {
+    default: '/id',
+    help: 'Where the id stands in a JSON or Avro value; absent: the key, else topic/partition/offset.',
+  }),
+  'input.maxTextBytes': setting(
+    z
+      .int()
+      .min(1)
+      .max(16 * megabyte),
+    {
+      default: 100_000,
+      help: 'Largest text in UTF-8 bytes; larger ones are dead letters. Checked before tokenising.',
+    },
+  ),
+  'input.maxMessageBytes': setting(
+    z
+      .int()
+      .min(1)
+      .max(64 * megabyte),
+    {
+      default: 1_048_576,
+      help: 'Largest message value in bytes; larger ones are dead letters.',
+    },
+  ),
+  'input.startAt': setting(z.enum(['earliest', 'latest']), {
+    default: 'earliest',
+    help: 'Where a group without committed offsets starts.',
+  }),
+  'labels.topic': setting(topic, { default: 'labels', help: 'Topic of labelled texts for training.' }),
+  'labels.absent': setting(z.enum(['negative', 'unknown']), {
+    default: 'negative',
+    help: 'What a label is that a soft-label map does not name.',
+  }),
+  'output.topic': setting(topic, { default: 'scores', help: 'Topic that the score events go to.' }),
+  'output.compression': setting(z.enum(['none', 'gzip']), {
+    default: 'none',
+    help: 'Compression of written record batches.',
+  }),
+  'deadLetters.topic': setting(topic, {
+    default: 'dead-letters',
+    help: 'Topic of messages that can never be scored.',
+  }),
+  group: setting(z.string().min(1).max(200), { default: 'labelstream', help: 'Kafka consumer group.' }),
+  model: setting(z.string().min(1), { default: 'advice', help: 'Model: name, name@version or a folder.' }),
+  'models.folder': setting(path, {
+    default: 'models',
+    help: "Folder of the models. When the default does not exist here, the program's own models are used.",
+  }),
+  delivery: setting(z.enum(['at-least-once', 'exactly-once']), {
+    default: 'at-least-once',
+    help: 'Promise towards readers of the scores.',
+  }),
+  'batch.budgetTokens': setting(z.int().min(16).max(1_048_576), {
+    default: 1_024,
+    help: 'Most padded tokens (rows x longest row) in one batch. Small is fast on CPU, large on GPU.',
+  }),
+  'batch.maxRows': setting(z.int().min(1).max(65_536), { default: 256, help: 'Most windows in one batch.' }),
+  'batch.maxWaitMs': setting(milliseconds(0, 10_000), {
+    default: 20,
+    help: 'Longest time a text waits for its batch to fill. Lower it for latency, raise it for throughput.',
+  }),
+  'text.maxTokens': setting(z.int().min(0).max(8_192), {
+    default: 0,
+    help: "Longest window in tokens; 0 takes the model's own.",
+  }),
+  'text.maxWindows': setting(z.int().min(1).max(1_000), {
+    default: 4,
+    help: 'Most overlapping windows of one long text; what is beyond is cut and the event says truncated.',
+  }),
+  'text.strideTokens': setting(z.int().min(0).max(4_096), {
+    default: 32,
+    help: 'Tokens that neighbouring windows share.',
+  }),
+  'text.threads': setting(z.int().min(1).max(256), { default: 1, help: 'Worker threads that tokenise.' }),
+  'runtime.provider': setting(z.enum(['auto', 'cpu', 'cuda', 'webgpu', 'dml', 'coreml']), {
+    default: 'auto',
+    help: 'ONNX Runtime execution provider. auto takes a GPU where one works, else the CPU.',
+  }),
+  'runtime.precision': setting(z.enum(['auto', 'fp32', 'int8', 'fp16']), {
+    default: 'auto',
+    help: 'Arithmetic of the encoder.',
+  }),
+  'runtime.threads': setting(z.int().min(0).max(1_024), {
+    default: 0,
+    help: 'Threads of one inference process; 0 takes every core.',
+  }),
+  'runtime.deadlineMs': setting(milliseconds(100, 3_600_000), {
+    default: 60_000,
+    help: 'A batch that takes longer counts as hung: the inference process is killed and replaced.',
+  }),
+  'stream.maxInFlightBytes': setting(
+    z
+      .int()
+      .min(65_536)
+      .max(4_096 * megabyte),
+    {
+      default: 4 * megabyte,
+      help: 'Most bytes of messages read and not yet finished; above it the partitions are paused.',
+    },
+  ),
+  'stream.commitIntervalMs': setting(milliseconds(10, 60_000), {
+    default: 1_000,
+    help: 'How often finished offsets are committed.',
+  }),
+  'stream.drainMs': setting(milliseconds(100, 600_000), {
+    default: 8_000,
+    help: 'On SIGTERM: how long texts in flight may take to finish. What is left is read again later.',
+  }),
+  'registry.url': setting(z.union([z.literal(''), z.url({ protocol: /^https?$/ })]), {
+    default: '',
+    help: 'Confluent-compatible schema registry. Empty: Avro single-object encoding, no registry.',
+  }),
+  'registry.username': setting(z.string(), { default: '', help: 'User name for the registry.' }),
+  'registry.passwordFile': setting(path, {
+    default: '',
+    help: 'File that holds the password for the registry.',
+  }),
+  'http.host': setting(z.string().min(1), {
+    default: '127.0.0.1',
+    help: 'Address that metrics and health are served on. Loopback unless you say otherwise.',
+  }),
+  'http.port': setting(z.int().min(0).max(65_535), {
+    default: 9_464,
+    help: 'Port for metrics and health; 0 takes a free one.',
+  }),
+  'log.level': setting(z.enum(['debug', 'info', 'warn', 'error']), {
+    default: 'info',
+    help: 'Least level that is logged.',
+  }),
+  'log.format': setting(z.enum(['auto', 'json', 'pretty']), {
+    default: 'auto',
+    help: 'Log lines on stderr. auto: pretty on a terminal, else JSON.',
+  }),
+  'kafka.brokers': setting(
+    z.array(z.string().regex(/^[^\s:,]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/, 'host:port')).min(1),
+    {
+      default: ['127.0.0.1:9092'],
+      env: 'KAFKA_BROKERS',
+      help: 'Bootstrap brokers, host:port separated by commas.',
+    },
+  ),
+  'kafka.clientId': setting(z.string().min(1), {
+    default: 'labelstream',
+    env: 'KAFKA_CLIENT_ID',
+    help: 'Client id towards the brokers.',
+  }),
+  'kafka.securityProtocol': setting(z.enum(['auto', 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']), {
+    default: 'auto',
+    env: 'KAFKA_SECURITY_PROTOCOL',
+    help: 'auto: TLS when a CA or client certificate is given, SASL when a mechanism is given.',
+  }),
+  'kafka.ssl.caFile': setting(path, {
+    default: '',
+    env: 'KAFKA_SSL_CA_FILE',
+    help: 'PEM file of the certificate authority.',
+  }),
+  'kafka.ssl.certFile': setting(path, {
+    default: '',
+    env: 'KAFKA_SSL_CERT_FILE',
+    help: 'PEM file of the client certificate.',
+  }),
+  'kafka.ssl.keyFile': setting(path, {
+    default: '',
+    env: 'KAFKA_SSL_KEY_FILE',
+    help: 'PEM file of the client key.',
+  }),
+  'kafka.ssl.keyPasswordFile': setting(path, {
+    default: '',
+    env: 'KAFKA_SSL_KEY_PASSWORD_FILE',
+    help: 'File that holds the password of the client key.',
+  }),
+  'kafka.ssl.checkHostname': setting(z.boolean(), {
+    default: true,
+    env: 'KAFKA_SSL_CHECK_HOSTNAME',
+    help: "Whether the broker's certificate must name the host.",
+  }),
+  'kafka.sasl.mechanism': setting(z.enum(['', 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']), {
+    default: '',
+    env: 'KAFKA_SASL_MECHANISM',
+    help: 'SASL mechanism; empty for none.',
+  }),
+  'kafka.sasl.username': setting(z.string(), {
+    default: '',
+    env: 'KAFKA_SASL_USERNAME',
+    help: 'SASL user name.',
+  }),
+  'kafka.sasl.password': setting(z.string(), {
+    default: '',
+    env: 'KAFKA_SASL_PASSWORD',
+    help: 'SASL password. Prefer the file.',
+    secret: true,
+  }),
+  'kafka.sasl.passwordFile': setting(path, {
+    default: '',
+    env: 'KAFKA_SASL_PASSWORD_FILE',
+    help: 'File that holds the SASL password.',
+  }),
+  'kafka.connectionTimeoutMs': setting(milliseconds(100, 600_000), {
+    default: 5_000,
+    env: 'KAFKA_CONNECTION_TIMEOUT_MS',
+    help: 'Longest wait for a connection to a broker.',
+  }),
+  'kafka.requestTimeoutMs': setting(milliseconds(1_000, 600_000), {
+    default: 30_000,
+    env: 'KAFKA_REQUEST_TIMEOUT_MS',
+    help: "Longest wait for a broker's answer.",
+  }),
+  'kafka.sessionTimeoutMs': setting(milliseconds(6_000, 1_800_000), {
+    default: 30_000,
+    env: 'KAFKA_SESSION_TIMEOUT_MS',
+    help: 'A member that is silent for longer loses its partitions.',
+  }),
+} as const satisfies Record<string, Declaration>
+
+export type SettingKey = keyof typeof catalogue
+
+/** The effective settings, by key. */
+export type Settings = {
+  readonly [Key in SettingKey]: (typeof catalogue)[Key] extends Declaration<infer Schema>
+    ? z.output<Schema>
+    : never
+}
+
+/** The table with each row's exact type forgotten, for code that walks over all of it. */
+export const declarations: Readonly<Record<string, Declaration>> = catalogue
+
+export const settingKeys = Object.keys(catalogue) as readonly SettingKey[]

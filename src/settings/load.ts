@@ -1,0 +1,142 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { distance } from 'fastest-levenshtein'
+import { parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { declarations, settingKeys, type SettingKey, type Settings } from './catalogue.ts'
+import { environmentNameOf, flagOf } from './declare.ts'
+
+/** Where a value came from, as a person would say it: `default`, `labelstream.yaml`, `KAFKA_BROKERS`, `--group`. */
+export type Origins = Readonly<Record<SettingKey, string>>
+
+export interface LoadedSettings {
+  readonly settings: Settings
+  readonly origins: Origins
+}
+
+export interface SettingSources {
+  /** `--settings FILE`. Without it labelstream.yaml is read where it exists. */
+  readonly file?: string | undefined
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Values given as flags, by setting key. */
+  readonly flags: Readonly<Partial<Record<SettingKey, string>>>
+}
+
+const defaultFile = 'labelstream.yaml'
+const maxFileBytes = 1_048_576
+
+const isSettingKey = (key: string): key is SettingKey => Object.hasOwn(declarations, key)
+
+/**
+ * Defaults, file, environment, flags; later wins.
+ * Throws SETTING_UNKNOWN or SETTING_INVALID naming the setting, where it came from and what would be right.
+ */
+export function loadSettings(sources: SettingSources): LoadedSettings {
+  const values: Record<string, unknown> = {}
+  const origins: Record<string, string> = {}
+  const give = (key: SettingKey, value: unknown, origin: string): void => {
+    values[key] = value
+    origins[key] = origin
+  }
+  for (const key of settingKeys) give(key, declarations[key]?.default, 'default')
+
+  const file = sources.file ?? (existsSync(defaultFile) ? defaultFile : undefined)
+  if (file !== undefined) {
+    for (const [key, value] of flatten(readYaml(file)))
+      give(knownKey(key, file), checked(key, value, file), file)
+  }
+  const byEnvironmentName = new Map(settingKeys.map((key) => [nameInEnvironment(key), key]))
+  for (const [name, text] of Object.entries(sources.environment)) {
+    if (text === undefined) continue
+    const key = byEnvironmentName.get(name)
+    if (key !== undefined) give(key, checked(key, fromText(key, text), name), name)
+    else if (name.startsWith('LABELSTREAM_'))
+      throw unknown(name, 'the environment', [...byEnvironmentName.keys()])
+  }
+  for (const [key, text] of Object.entries(sources.flags)) {
+    if (isSettingKey(key)) give(key, checked(key, fromText(key, text), flagOf(key)), flagOf(key))
+  }
+  // checked() has parsed every value with the schema of its key
+  return {
+    settings: Object.freeze(values) as unknown as Settings,
+    origins: Object.freeze(origins),
+  }
+}
+
+const nameInEnvironment = (key: SettingKey): string => {
+  const declaration = declarations[key]
+  return declaration === undefined ? '' : environmentNameOf(key, declaration)
+}
+
+function knownKey(key: string, origin: string): SettingKey {
+  if (isSettingKey(key)) return key
+  throw unknown(key, origin, settingKeys)
+}
+
+function unknown(name: string, origin: string, candidates: readonly string[]): LabelstreamError {
+  const nearest = candidates.toSorted((a, b) => distance(name, a) - distance(name, b))[0] ?? ''
+  return new LabelstreamError(
+    'SETTING_UNKNOWN',
+    `unknown setting ${name} in ${origin}; did you mean ${nearest}? \`labelstream settings\` lists all`,
+  )
+}
+
+/** The value as its schema reads it. Throws SETTING_INVALID; a secret's value is not repeated. */
+function checked(key: string, value: unknown, origin: string): unknown {
+  const declaration = declarations[key]
+  if (declaration === undefined) throw unknown(key, origin, settingKeys)
+  const result = declaration.schema.safeParse(value)
+  if (result.success) return result.data
+  const shown = declaration.secret === true ? 'a secret' : JSON.stringify(value)
+  const expected = result.error.issues.map(({ message }) => message).join('; ')
+  throw new LabelstreamError(
+    'SETTING_INVALID',
+    `setting ${key} from ${origin}: ${shown} is not valid: ${expected}`,
+  )
+}
+
+/** Environment and flags are text; numbers, booleans and lists are read from it as the schema's type asks. */
+function fromText(key: SettingKey, text: string): unknown {
+  const kind: z.core.$ZodType['_zod']['def']['type'] | undefined = declarations[key]?.schema.def.type
+  if (kind === 'number') return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text
+  if (kind === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
+  if (kind === 'array') return text.split(',').map((item) => item.trim())
+  return text
+}
+
+function readYaml(file: string): unknown {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new LabelstreamError('FILE_UNREADABLE', `settings file ${file}: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+  if (text.length > maxFileBytes) {
+    throw new LabelstreamError('SETTING_INVALID', `settings file ${file}: larger than ${maxFileBytes} bytes`)
+  }
+  const document = parseDocument(text, { prettyErrors: false })
+  const fault = document.errors[0]
+  if (fault !== undefined) {
+    throw new LabelstreamError(
+      'SETTING_INVALID',
+      `settings file ${file}: not valid YAML: ${messageOf(fault)}`,
+    )
+  }
+  return document.toJS({ maxAliasCount: 10 })
+}
+
+/** `{ input: { topic: x } }` and `{ 'input.topic': x }` both give `input.topic`. */
+function* flatten(node: unknown, prefix = ''): Generator<[string, unknown]> {
+  if (node === null || node === undefined) return
+  if (typeof node !== 'object' || Array.isArray(node)) {
+    yield [prefix === '' ? '(the whole file)' : prefix, node]
+    return
+  }
+  for (const [name, value] of Object.entries(node)) {
+    const key = prefix === '' ? name : `${prefix}.${name}`
+    if (isSettingKey(key)) yield [key, value]
+    else yield* flatten(value, key)
+  }
+}

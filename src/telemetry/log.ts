@@ -1,0 +1,38 @@
+import pino from 'pino'
+import pretty from 'pino-pretty'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Fields are names, counts and positions; never a text, never a secret. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
+
+export type Logger = Readonly<Record<LogLevel, (message: string, fields?: LogFields) => void>>
+
+/** A logger that writes to stderr: JSON lines, or coloured lines for a person at a terminal. */
+export function createLogger(options: { level: LogLevel; format: 'auto' | 'json' | 'pretty' }): Logger {
+  const usePretty = options.format === 'pretty' || (options.format === 'auto' && process.stderr.isTTY)
+  const destination = usePretty
+    ? pretty({
+        destination: 2,
+        sync: true,
+        colorize: process.stderr.isTTY,
+        translateTime: 'HH:MM:ss.l',
+        ignore: 'pid,hostname',
+      })
+    : pino.destination({ dest: 2, sync: true })
+  const logger = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+    },
+    destination,
+  )
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}) => {
+      logger[level](fields, message)
+    }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
