@@ -82,7 +82,7 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['examples/**/*.ts', 'test/run.mjs'], rules: { 'no-console': 'off' } },
+  { files: ['examples/**/*.ts', '**/*.mjs'], rules: { 'no-console': 'off' } },
   {
     files: ['**/*.mjs', '**/*.js'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },
