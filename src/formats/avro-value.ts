@@ -1,0 +1,62 @@
+import { join } from 'node:path'
+import { LabelstreamError } from '../core/errors.ts'
+import { packageRoot } from '../core/paths.ts'
+import { readAvro } from './avro-reader.ts'
+import type { AvroSchema } from './avro-schema.ts'
+import { splitConfluent } from './confluent.ts'
+import { readSchemaFolders, splitSingleObject } from './single-object.ts'
+
+/** Where the schemas come from that framed Avro values were written with. */
+export interface WriterSchemas {
+  /** For single-object encoding, by fingerprint (16 hexadecimal digits). */
+  readonly byFingerprint: ReadonlyMap<string, AvroSchema>
+  /** For Confluent's wire format, by the registry's id; absent when no registry is configured. */
+  readonly byId?: (id: number) => Promise<AvroSchema>
+}
+
+/** The schemas that come with the program and those in further folders; `registry` adds Confluent's wire format. */
+export function writerSchemas(
+  registry?: { schemaById(id: number): Promise<AvroSchema> },
+  ...folders: readonly string[]
+): WriterSchemas {
+  const byFingerprint = readSchemaFolders(join(packageRoot, 'schemas'), ...folders)
+  return registry === undefined ? { byFingerprint } : { byFingerprint, byId: (id) => registry.schemaById(id) }
+}
+
+/** Which framing a value starts with. */
+export function avroFraming(value: Buffer): 'confluent' | 'single-object' | undefined {
+  if (splitSingleObject(value) !== undefined) return 'single-object'
+  return splitConfluent(value) === undefined ? undefined : 'confluent'
+}
+
+/**
+ * Reads a framed Avro value with the schema it was written with (shapes as `readAvro` gives them).
+ * Throws INPUT_BAD_AVRO, INPUT_NOT_UTF8, INPUT_UNKNOWN_SCHEMA, or what the registry throws.
+ */
+export async function readFramedAvro(value: Buffer, schemas: WriterSchemas): Promise<unknown> {
+  const single = splitSingleObject(value)
+  if (single !== undefined) {
+    const schema = schemas.byFingerprint.get(single.fingerprint)
+    if (schema === undefined) {
+      throw new LabelstreamError(
+        'INPUT_UNKNOWN_SCHEMA',
+        `no schema with the fingerprint ${single.fingerprint} is among the known .avsc files`,
+      )
+    }
+    return readAvro(schema, single.payload)
+  }
+  const confluent = splitConfluent(value)
+  if (confluent === undefined) {
+    throw new LabelstreamError(
+      'INPUT_BAD_AVRO',
+      "the value starts with neither 0xC3 0x01 (single-object encoding) nor 0x00 and an id (Confluent's wire format)",
+    )
+  }
+  if (schemas.byId === undefined) {
+    throw new LabelstreamError(
+      'INPUT_UNKNOWN_SCHEMA',
+      `the value has the registry's schema id ${String(confluent.id)}, but registry.url is not set`,
+    )
+  }
+  return readAvro(await schemas.byId(confluent.id), confluent.payload)
+}

@@ -1,0 +1,86 @@
+import { avroFraming, readFramedAvro, type WriterSchemas } from './avro-value.ts'
+import { pointerOf } from './json-pointer.ts'
+import type { SourceMessage } from './message.ts'
+import {
+  acceptText,
+  defaultMaxMessageBytes,
+  idOf,
+  jsonValue,
+  startOfText,
+  textAt,
+  textTooLarge,
+  utf8Text,
+} from './text-value.ts'
+import { traceparentOf } from './trace-context.ts'
+
+export type InputFormat = 'auto' | 'text' | 'json' | 'avro'
+
+export interface InputOptions {
+  readonly format: InputFormat
+  /** JSON pointer to the text, in JSON and Avro values. */
+  readonly textPointer: string
+  /** JSON pointer to the id. */
+  readonly idPointer: string
+  /** Most UTF-8 bytes of a text. */
+  readonly maxTextBytes: number
+  /** Most bytes of a whole value; by default room for the text and for other fields. */
+  readonly maxMessageBytes?: number
+}
+
+/** A message that can be scored. */
+export interface InputText {
+  readonly id: string
+  readonly text: string
+  /** W3C trace context of the producer, when it sent a valid one. */
+  readonly traceparent?: string
+}
+
+/** A message that has nothing to score and is no fault. */
+export interface SkippedInput {
+  readonly skip: 'tombstone'
+}
+
+/**
+ * Decodes one input message. Throws LabelstreamError: INPUT_* codes for a fault of the message (dead letter),
+ * REGISTRY_UNREACHABLE to be tried again, SETTING_INVALID for a wrong pointer.
+ *
+ * `auto` looks at the first bytes: 0x00 or 0xC3 0x01 is framed Avro (neither can start a text), `{` is a JSON
+ * object, everything else is text.
+ */
+export async function decodeInput(
+  message: SourceMessage,
+  options: InputOptions,
+  schemas: WriterSchemas,
+): Promise<InputText | SkippedInput> {
+  const { value } = message
+  if (value === null) return { skip: 'tombstone' }
+  const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes(options.maxTextBytes)
+  if (value.length > maxMessageBytes) throw textTooLarge('value', value.length, maxMessageBytes)
+
+  const format = options.format === 'auto' ? detectFormat(value) : options.format
+  const traceparent = traceparentOf(message.headers)
+  const trace = traceparent === undefined ? {} : { traceparent }
+  if (format === 'text') {
+    if (value.length - startOfText(value) > options.maxTextBytes) {
+      throw textTooLarge('text', value.length, options.maxTextBytes)
+    }
+    const text = acceptText(utf8Text(value), options.maxTextBytes)
+    return { id: idOf(undefined, [], message), text, ...trace }
+  }
+  const document = format === 'json' ? jsonValue(value) : await readFramedAvro(value, schemas)
+  const text = acceptText(textAt(document, pointerOf(options.textPointer)), options.maxTextBytes)
+  return { id: idOf(document, pointerOf(options.idPointer), message), text, ...trace }
+}
+
+function detectFormat(value: Buffer): 'text' | 'json' | 'avro' {
+  if (avroFraming(value) !== undefined) return 'avro'
+  return firstVisibleByte(value) === 0x7b ? 'json' : 'text'
+}
+
+function firstVisibleByte(value: Buffer): number | undefined {
+  for (let index = startOfText(value); index < value.length; index++) {
+    const byte = value[index]
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) return byte
+  }
+  return undefined
+}

@@ -1,0 +1,100 @@
+import avro from 'avsc'
+import { join } from 'node:path'
+import { LabelstreamError } from '../core/errors.ts'
+import { packageRoot } from '../core/paths.ts'
+import { parseAvroSchema } from './avro-schema.ts'
+import { readFramedAvro, type WriterSchemas } from './avro-value.ts'
+import { readText, singleObjectHeader } from './single-object.ts'
+
+/** One event of the scores topic; schemas/LabelScores.avsc says what each field is. */
+export interface LabelScores {
+  /** `topic/partition/offset` of the input (`eventIdOf`). */
+  readonly eventId: string
+  readonly id: string
+  readonly source: {
+    readonly topic: string
+    readonly partition: number
+    readonly offset: number
+    /** Milliseconds since the Unix epoch. */
+    readonly timestamp: number
+  }
+  readonly model: {
+    readonly name: string
+    readonly version: string
+    readonly digest: string
+    readonly precision: string
+  }
+  /** Probability of every label; on the wire float32. */
+  readonly scores: Readonly<Record<string, number>>
+  /** The decided labels, highest score first. */
+  readonly labels: readonly string[]
+  readonly tokens: number
+  readonly windows: number
+  readonly truncated: boolean
+  /** Milliseconds since the Unix epoch. */
+  readonly scoredAt: number
+}
+
+/** The schema of the scores as JSON text, for the registry. */
+export function labelScoresSchemaText(): string {
+  return readText(join(packageRoot, 'schemas', 'LabelScores.avsc'))
+}
+
+/**
+ * An encoder of events. `header` goes in front of every value: `confluentHeader(id)` when a registry is
+ * configured, by default that of single-object encoding. Throws INTERNAL when an event does not fit the schema.
+ */
+export function labelScoresEncoder(header?: Buffer): (event: LabelScores) => Buffer {
+  const text = labelScoresSchemaText()
+  const type = avro.Type.forSchema(JSON.parse(text) as avro.Schema)
+  const front = header ?? singleObjectHeader(parseAvroSchema(text, 'schemas/LabelScores.avsc'))
+  let scratch = Buffer.alloc(4_096)
+  front.copy(scratch)
+
+  return (event) => {
+    let end: number
+    try {
+      end = type.encode(event, scratch, front.length)
+      if (end < 0) {
+        // did not fit: -end bytes are missing
+        scratch = Buffer.alloc(2 * (scratch.length - end))
+        front.copy(scratch)
+        end = type.encode(event, scratch, front.length)
+      }
+    } catch (error) {
+      throw new LabelstreamError('INTERNAL', `the scores of ${event.eventId} do not fit their schema`, {
+        cause: error,
+      })
+    }
+    return Buffer.from(scratch.subarray(0, end))
+  }
+}
+
+/**
+ * Decodes a value of the scores topic, in either framing and of any schema version that is known.
+ * Throws INPUT_BAD_AVRO, INPUT_NOT_UTF8, INPUT_UNKNOWN_SCHEMA, or what the registry throws.
+ */
+export async function decodeLabelScores(value: Buffer, schemas: WriterSchemas): Promise<LabelScores> {
+  const event = await readFramedAvro(value, schemas)
+  if (!looksLikeLabelScores(event)) {
+    throw new LabelstreamError(
+      'INPUT_BAD_AVRO',
+      'the value is Avro, but its schema is not that of label scores',
+    )
+  }
+  return event
+}
+
+/** The writer's schema gave the types inside; this tells label scores from other records. */
+function looksLikeLabelScores(value: unknown): value is LabelScores {
+  if (typeof value !== 'object' || value === null) return false
+  const event = value as Record<keyof LabelScores, unknown>
+  const isRecord = (field: unknown): boolean => typeof field === 'object' && field !== null
+  return (
+    typeof event.eventId === 'string' &&
+    isRecord(event.source) &&
+    isRecord(event.model) &&
+    isRecord(event.scores) &&
+    Array.isArray(event.labels)
+  )
+}
