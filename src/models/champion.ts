@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LabelstreamError } from '../core/errors.ts'
+import { isName, modelFolder, versionFolder } from './names.ts'
+import { verifyFolder } from './verify.ts'
+
+const championFile = 'champion'
+/** Versions that were champion, oldest first, one a line; the last is the present one. */
+const historyFile = 'champion-history'
+
+/** The version that `run` serves, or undefined when none was promoted. Throws MODEL_CORRUPT for a bad file. */
+export async function readChampion(modelsFolder: string, name: string): Promise<string | undefined> {
+  const path = join(modelFolder(modelsFolder, name), championFile)
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  const version = text.trim()
+  if (isName(version)) return version
+  throw new LabelstreamError('MODEL_CORRUPT', `${path} does not hold a version name`)
+}
+
+/** Makes a version the champion once its files have passed verification. Throws as `verifyFolder`. */
+export async function promote(modelsFolder: string, name: string, version: string): Promise<void> {
+  const folder = versionFolder(modelsFolder, name, version)
+  const { manifest } = await verifyFolder(folder)
+  if (manifest.kind !== 'classifier') {
+    throw new LabelstreamError('MODEL_UNSUPPORTED', `${folder} is an encoder; only a trained model can be champion`)
+  }
+  const history = await readHistory(modelsFolder, name)
+  await writeHistory(modelsFolder, name, [...history.filter((other) => other !== version), version])
+  await replaceFile(join(modelFolder(modelsFolder, name), championFile), `${version}\n`)
+}
+
+/**
+ * Makes the version that was champion before the present one champion again, and returns it.
+ * Throws MODEL_NOT_FOUND when there is none.
+ */
+export async function rollback(modelsFolder: string, name: string): Promise<string> {
+  const champion = await readChampion(modelsFolder, name)
+  const history = (await readHistory(modelsFolder, name)).filter((version) => version !== champion)
+  const previous = history.at(-1)
+  if (previous === undefined) {
+    throw new LabelstreamError('MODEL_NOT_FOUND', `model ${name} has no earlier champion to go back to`)
+  }
+  await promote(modelsFolder, name, previous)
+  await writeHistory(modelsFolder, name, history)
+  return previous
+}
+
+async function readHistory(modelsFolder: string, name: string): Promise<string[]> {
+  const path = join(modelFolder(modelsFolder, name), historyFile)
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return text.split('\n').filter(isName)
+}
+
+const writeHistory = (modelsFolder: string, name: string, versions: readonly string[]): Promise<void> =>
+  replaceFile(
+    join(modelFolder(modelsFolder, name), historyFile),
+    versions.map((version) => `${version}\n`).join(''),
+  )
+
+/** Readers see the old content or the new, never a part: written beside and renamed. */
+async function replaceFile(path: string, content: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    await writeFile(temporary, content, { flush: true })
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written`, { cause: error })
+  }
+}

@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import { sha256 } from '../core/digest.ts'
+import { LabelstreamError } from '../core/errors.ts'
+
+export const manifestFile = 'manifest.json'
+export const cardFile = 'README.md'
+
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'not a SHA-256')
+
+const shared = {
+  format: z.literal(1),
+  name: z.string(),
+  version: z.string(),
+  created: z.iso.datetime(),
+  licence: z.string(),
+  /** Every file of the folder but this one. */
+  files: z.record(
+    z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'not a plain file name'),
+    z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0) }),
+  ),
+}
+
+/** A pretrained encoder without labels: what `retrain --base` starts from. */
+const encoderSchema = z.object({
+  ...shared,
+  kind: z.literal('encoder'),
+  origin: z.string(),
+})
+
+/** A model that scores texts. */
+const classifierSchema = z.object({
+  ...shared,
+  kind: z.literal('classifier'),
+  /** Longest window in tokens, [CLS] and [SEP] included. */
+  maxTokens: z.int().min(3),
+  base: z.object({ name: z.string(), digest: z.string() }).optional(),
+  strategy: z.string(),
+  seed: z.int().optional(),
+  hyperparameters: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
+  data: z
+    .object({
+      source: z.string(),
+      digest: sha256Schema,
+      rows: z.int(),
+      train: z.int(),
+      dev: z.int(),
+      test: z.int(),
+    })
+    .optional(),
+  /** As `evaluate` prints them, by the part of the data they were measured on. */
+  metrics: z.record(z.string(), z.unknown()),
+  /** Texts whose calibrated scores a served model must reproduce. */
+  golden: z.array(z.object({ text: z.string(), scores: z.record(z.string(), z.number()) })),
+})
+
+const manifestSchema = z.discriminatedUnion('kind', [encoderSchema, classifierSchema])
+
+export type Manifest = z.infer<typeof manifestSchema>
+export type ClassifierManifest = z.infer<typeof classifierSchema>
+export type FileDigests = Manifest['files']
+
+/** Reads manifest.json's text. Throws MODEL_CORRUPT naming `path` and the first thing that does not fit. */
+export function parseManifest(text: string, path: string): Manifest {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new LabelstreamError('MODEL_CORRUPT', `${path}: not valid JSON`)
+  }
+  const parsed = manifestSchema.safeParse(json)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw new LabelstreamError(
+    'MODEL_CORRUPT',
+    `${path}: ${issue?.path.join('.') ?? 'the document'}: ${issue?.message ?? 'does not fit'}`,
+  )
+}
+
+/**
+ * The digest of a version: SHA-256 over the lines `<sha256>  <file>` (sha256sum's form, sorted by file) of all
+ * its files but the card and the manifest. So it names what is served: the same training gives the same digest
+ * whenever and under whatever name it ran.
+ */
+export function versionDigest(files: FileDigests): string {
+  const lines = Object.entries(files)
+    .filter(([file]) => file !== cardFile)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([file, { sha256: digest }]) => `${digest}  ${file}\n`)
+  return sha256(lines.join(''))
+}

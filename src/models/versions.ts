@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sha256 } from '../core/digest.ts'
+import { LabelstreamError } from '../core/errors.ts'
+import { type ModelDetails, renderCard } from './card.ts'
+import { readChampion } from './champion.ts'
+import type { Decision } from './decision.ts'
+import { modelNames, versionNames } from './folder.ts'
+import {
+  type FileDigests,
+  type Manifest,
+  cardFile,
+  manifestFile,
+  parseManifest,
+  versionDigest,
+} from './manifest.ts'
+import { modelFolder, versionFolder, versionName } from './names.ts'
+
+export interface VersionSummary {
+  readonly version: string
+  readonly champion: boolean
+  readonly created: string
+  readonly digest: string
+  readonly strategy: string
+  readonly path: string
+}
+
+export interface ModelSummary {
+  readonly name: string
+  readonly kind: Manifest['kind']
+  readonly champion: string | undefined
+  readonly versions: readonly VersionSummary[]
+}
+
+/** Every model of a folder with its versions, oldest first. Reads manifests only; `verifyFolder` checks files. */
+export async function listModels(modelsFolder: string): Promise<ModelSummary[]> {
+  const names = await modelNames(modelsFolder)
+  const models = await Promise.all(names.map((name) => summaryOf(modelsFolder, name)))
+  return models.filter((model) => model !== undefined)
+}
+
+async function summaryOf(modelsFolder: string, name: string): Promise<ModelSummary | undefined> {
+  const folder = modelFolder(modelsFolder, name)
+  const bare = await readManifest(folder)
+  const champion = await readChampion(modelsFolder, name)
+  if (bare !== undefined) {
+    return { name, kind: bare.kind, champion, versions: [versionSummary(bare, folder, champion)] }
+  }
+  const versions: VersionSummary[] = []
+  for (const version of await versionNames(modelsFolder, name)) {
+    const path = versionFolder(modelsFolder, name, version)
+    const manifest = await readManifest(path)
+    if (manifest !== undefined) versions.push(versionSummary(manifest, path, champion))
+  }
+  return versions.length === 0 ? undefined : { name, kind: 'classifier', champion, versions }
+}
+
+function versionSummary(manifest: Manifest, path: string, champion: string | undefined): VersionSummary {
+  return {
+    version: manifest.version,
+    champion: manifest.version === champion,
+    created: manifest.created,
+    digest: versionDigest(manifest.files),
+    strategy: manifest.kind === 'classifier' ? manifest.strategy : '',
+    path,
+  }
+}
+
+async function readManifest(folder: string): Promise<Manifest | undefined> {
+  const path = join(folder, manifestFile)
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : parseManifest(text, path)
+}
+
+export interface NewVersion {
+  readonly details: ModelDetails
+  readonly decision: Decision
+  /** config.json, tokenizer files, model.safetensors …; decision.json, card and manifest are added. */
+  readonly files: ReadonlyMap<string, Uint8Array | string>
+  readonly created: Date
+}
+
+export interface WrittenVersion {
+  readonly version: string
+  readonly path: string
+  readonly digest: string
+}
+
+/**
+ * Writes a new immutable version: into a hidden folder first, renamed when complete, so that nobody ever sees
+ * half a version. The same content written twice in one second is one version.
+ * Throws FILE_UNREADABLE when the folder cannot be written.
+ */
+export async function writeVersion(
+  modelsFolder: string,
+  { details, decision, files, created }: NewVersion,
+): Promise<WrittenVersion> {
+  const content = new Map(files)
+  content.set('decision.json', `${JSON.stringify(decision, undefined, 2)}\n`)
+  const digest = versionDigest(digestsOf(content))
+  const version = versionName(created, digest)
+  content.set(cardFile, renderCard(details, decision, digest))
+  const manifest: Manifest = {
+    format: 1,
+    kind: 'classifier',
+    ...details,
+    version,
+    created: created.toISOString(),
+    files: digestsOf(content),
+  }
+  content.set(manifestFile, `${JSON.stringify(manifest, undefined, 2)}\n`)
+  const path = versionFolder(modelsFolder, details.name, version)
+  await writeFolder(path, join(modelFolder(modelsFolder, details.name), `.${randomBytes(6).toString('hex')}`), content)
+  return { version, path, digest }
+}
+
+async function writeFolder(
+  path: string,
+  temporary: string,
+  content: ReadonlyMap<string, Uint8Array | string>,
+): Promise<void> {
+  try {
+    await mkdir(temporary, { recursive: true })
+    for (const [file, data] of content) await writeFile(join(temporary, file), data, { flush: true })
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true })
+    if (isNotEmpty(error)) return
+    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written`, { cause: error })
+  }
+}
+
+/** The target of the rename stands already: its name holds the digest, so it is the same content. */
+const isNotEmpty = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
+
+function digestsOf(content: ReadonlyMap<string, Uint8Array | string>): FileDigests {
+  const entries = [...content].map(([file, data]): [string, { sha256: string; sizeBytes: number }] => [
+    file,
+    { sha256: sha256(data), sizeBytes: Buffer.byteLength(data) },
+  ])
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
