@@ -1,0 +1,84 @@
+import type { GraphBuilder } from '../graph/builder.ts'
+import type { Tensor } from '../graph/tensor.ts'
+import { activate } from './activation.ts'
+import type { ModelConfig } from './config.ts'
+import { layerPrefix } from './weights.ts'
+
+/** Where dropout goes in training. `attention` is applied to the attention probabilities. */
+export type DropoutSite = 'hidden' | 'attention' | 'head'
+
+/** What a model's graph is made of: inference puts constants here, training puts inputs and dropout masks. */
+export interface ModelParts {
+  readonly parameter: (name: string) => Tensor
+  /** The same shape as `x`; inference returns `x` itself. */
+  readonly dropout: (x: Tensor, site: DropoutSite) => Tensor
+}
+
+/** A token that is not there gets this much added to its attention score: it fits fp16, and its exponential is 0. */
+const maskedScore = -30_000
+
+/**
+ * BERT (Devlin et al. 2018, arXiv:1810.04805) as transformers computes it, every token of type 0.
+ * `inputIds` and `attentionMask` are integers [batch, sequence]; the result is [batch * sequence, hidden]:
+ * two axes all the way, because Gemm with its bias takes matrices.
+ */
+export function bertEncoder(
+  g: GraphBuilder,
+  config: ModelConfig,
+  parts: ModelParts,
+  inputIds: Tensor,
+  attentionMask: Tensor,
+): Tensor {
+  const headSize = config.hiddenSize / config.attentionHeads
+  const batchAndSequence = g.shape(inputIds)
+  const splitShape = g.concat([batchAndSequence, g.integers([config.attentionHeads, headSize])], 0)
+  const maskBias = g.within('mask', () => {
+    const absent = g.sub(g.scalar(1), g.cast(attentionMask, 'float32'))
+    return g.unsqueeze(g.mul(absent, g.scalar(maskedScore)), [1, 2])
+  })
+  const linear = (x: Tensor, name: string): Tensor =>
+    g.linear(x, parts.parameter(`${name}.weight`), parts.parameter(`${name}.bias`))
+  const norm = (x: Tensor, name: string): Tensor =>
+    g.layerNormalization(
+      x,
+      parts.parameter(`${name}.weight`),
+      parts.parameter(`${name}.bias`),
+      config.layerNormEpsilon,
+    )
+
+  /** [batch * sequence, hidden] to [batch, heads, sequence, headSize]. */
+  const splitHeads = (x: Tensor): Tensor => g.transpose(g.reshape(x, splitShape), [0, 2, 1, 3])
+
+  const attend = (x: Tensor, prefix: string): Tensor => {
+    const query = splitHeads(linear(x, `${prefix}.query`))
+    const key = splitHeads(linear(x, `${prefix}.key`))
+    const value = splitHeads(linear(x, `${prefix}.value`))
+    const scores = g.mul(g.matMul(query, g.transpose(key, [0, 1, 3, 2])), g.scalar(1 / Math.sqrt(headSize)))
+    const probabilities = parts.dropout(g.softmax(g.add(scores, maskBias), -1), 'attention')
+    const mixed = g.matMul(probabilities, value)
+    return g.reshape(g.transpose(mixed, [0, 2, 1, 3]), [-1, config.hiddenSize])
+  }
+
+  let hidden = g.within('embeddings', () => {
+    const words = g.gather(parts.parameter('bert.embeddings.word_embeddings.weight'), inputIds, 0)
+    const table = parts.parameter('bert.embeddings.position_embeddings.weight')
+    const positions = g.slice(table, 0, 0, g.slice(batchAndSequence, 0, 1, 2))
+    const types = g.slice(parts.parameter('bert.embeddings.token_type_embeddings.weight'), 0, 0, 1)
+    const sum = g.reshape(g.add(words, g.add(positions, types)), [-1, config.hiddenSize])
+    return parts.dropout(norm(sum, 'bert.embeddings.LayerNorm'), 'hidden')
+  })
+  for (let layer = 0; layer < config.layers; layer++) {
+    const prefix = layerPrefix(layer)
+    hidden = g.within(`layer.${layer}`, () => {
+      const mixed = linear(attend(hidden, `${prefix}.attention.self`), `${prefix}.attention.output.dense`)
+      const attended = norm(
+        g.add(parts.dropout(mixed, 'hidden'), hidden),
+        `${prefix}.attention.output.LayerNorm`,
+      )
+      const inner = activate(g, config.activation, linear(attended, `${prefix}.intermediate.dense`))
+      const outer = linear(inner, `${prefix}.output.dense`)
+      return norm(g.add(parts.dropout(outer, 'hidden'), attended), `${prefix}.output.LayerNorm`)
+    })
+  }
+  return hidden
+}

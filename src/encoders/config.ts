@@ -1,0 +1,181 @@
+import { z } from 'zod'
+import { LabelstreamError } from '../core/errors.ts'
+import { activationNames } from './activation.ts'
+import type { Activation } from './activation.ts'
+
+/** How token vectors become one vector for the text. */
+export type Pooling = 'mean' | 'cls' | 'pooler'
+
+export type ProblemType = 'multi_label_classification' | 'single_label_classification' | 'regression'
+
+/** What config.json says about a model, in this program's words. */
+export interface ModelConfig {
+  readonly family: 'bert'
+  readonly vocabularySize: number
+  readonly hiddenSize: number
+  readonly layers: number
+  readonly attentionHeads: number
+  readonly intermediateSize: number
+  /** Longest window in tokens. */
+  readonly maxPositions: number
+  readonly tokenTypes: number
+  readonly layerNormEpsilon: number
+  readonly activation: Activation
+  readonly padTokenId: number
+  /** Dropout rates for training; inference has none. */
+  readonly hiddenDropout: number
+  readonly attentionDropout: number
+  readonly headDropout: number
+  readonly pooling: Pooling
+  /** Label names in the order of the logits; empty for an encoder without a head. */
+  readonly labels: readonly string[]
+  /** Widths of the head's dense layers before the classifier; usually none. */
+  readonly headHiddenSizes: readonly number[]
+  readonly headActivation: Activation
+  readonly problemType: ProblemType | undefined
+}
+
+const size = (most: number) => z.int().min(1).max(most)
+const rate = z.number().min(0).lt(1)
+/** Absent and null mean the same in config.json. */
+const optional = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined)
+
+/** Defaults are BertConfig's (transformers, configuration_bert.py). */
+const bertSchema = z.looseObject({
+  vocab_size: size(10_000_000).default(30_522),
+  hidden_size: size(65_536).default(768),
+  num_hidden_layers: size(1_000).default(12),
+  num_attention_heads: size(1_000).default(12),
+  intermediate_size: size(1_000_000).default(3_072),
+  max_position_embeddings: size(1_000_000).default(512),
+  type_vocab_size: size(1_000).default(2),
+  layer_norm_eps: z.number().positive().max(1).default(1e-12),
+  hidden_act: z.string().default('gelu'),
+  pad_token_id: optional(z.int().min(0)),
+  hidden_dropout_prob: rate.default(0.1),
+  attention_probs_dropout_prob: rate.default(0.1),
+  classifier_dropout: optional(rate),
+  position_embedding_type: optional(z.string()),
+  is_decoder: optional(z.boolean()),
+  architectures: optional(z.array(z.string())),
+  problem_type: optional(z.string()),
+  id2label: optional(z.record(z.string(), z.string().min(1))),
+  num_labels: optional(size(100_000)),
+  labelstream: optional(
+    z.looseObject({
+      pooling: z.string().optional(),
+      headHiddenSizes: z.array(size(65_536)).max(16).optional(),
+      headActivation: z.string().optional(),
+    }),
+  ),
+})
+type BertJson = z.infer<typeof bertSchema>
+
+const poolings: readonly Pooling[] = ['mean', 'cls', 'pooler']
+const problemTypes: readonly ProblemType[] = [
+  'multi_label_classification',
+  'single_label_classification',
+  'regression',
+]
+
+const corrupt = (message: string): LabelstreamError =>
+  new LabelstreamError('MODEL_CORRUPT', `config.json: ${message}`)
+const unsupported = (message: string): LabelstreamError =>
+  new LabelstreamError('MODEL_UNSUPPORTED', `config.json: ${message}`)
+
+/**
+ * Reads a parsed Hugging Face config.json. With a `labelstream` object that decides pooling and head; without
+ * one, a `…ForSequenceClassification` architecture means pooler and a linear classifier, as in transformers, and
+ * anything else an encoder without a head, pooled by mean.
+ * Throws MODEL_UNSUPPORTED for what this program cannot compute and MODEL_CORRUPT for impossible values.
+ */
+export function readModelConfig(json: unknown): ModelConfig {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw corrupt('not a JSON object')
+  const modelType = 'model_type' in json ? json.model_type : undefined
+  if (modelType !== 'bert') {
+    const name = typeof modelType === 'string' ? JSON.stringify(modelType.slice(0, 50)) : 'missing'
+    throw unsupported(`model_type is ${name}; supported is "bert"`)
+  }
+  const parsed = bertSchema.safeParse(json)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw corrupt(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
+  }
+  return fromBert(parsed.data)
+}
+
+function fromBert(json: BertJson): ModelConfig {
+  if (json.is_decoder === true) throw unsupported('is_decoder is true; only encoders are supported')
+  if ((json.position_embedding_type ?? 'absolute') !== 'absolute') {
+    throw unsupported(
+      `position_embedding_type is ${quoted(json.position_embedding_type)}; supported is "absolute"`,
+    )
+  }
+  if (json.hidden_size % json.num_attention_heads !== 0) {
+    throw corrupt(
+      `hidden_size ${json.hidden_size} is not a multiple of num_attention_heads ${json.num_attention_heads}`,
+    )
+  }
+  const classifies = (json.architectures ?? []).some((name) => name.endsWith('ForSequenceClassification'))
+  const own = json.labelstream
+  const hasHead = classifies || (own !== undefined && json.id2label !== undefined)
+  return {
+    family: 'bert',
+    vocabularySize: json.vocab_size,
+    hiddenSize: json.hidden_size,
+    layers: json.num_hidden_layers,
+    attentionHeads: json.num_attention_heads,
+    intermediateSize: json.intermediate_size,
+    maxPositions: json.max_position_embeddings,
+    tokenTypes: json.type_vocab_size,
+    layerNormEpsilon: json.layer_norm_eps,
+    activation: readActivation('hidden_act', json.hidden_act),
+    padTokenId: json.pad_token_id ?? 0,
+    hiddenDropout: json.hidden_dropout_prob,
+    attentionDropout: json.attention_probs_dropout_prob,
+    headDropout: json.classifier_dropout ?? json.hidden_dropout_prob,
+    pooling: readChoice(
+      'labelstream.pooling',
+      own?.pooling ?? (classifies && own === undefined ? 'pooler' : 'mean'),
+      poolings,
+    ),
+    labels: hasHead ? readLabels(json) : [],
+    headHiddenSizes: own?.headHiddenSizes ?? [],
+    headActivation: readActivation('labelstream.headActivation', own?.headActivation ?? 'gelu'),
+    problemType:
+      json.problem_type === undefined
+        ? undefined
+        : readChoice('problem_type', json.problem_type, problemTypes),
+  }
+}
+
+/** id2label in the order of its ids; transformers leaves it out where it is LABEL_0, LABEL_1, … */
+function readLabels({ id2label, num_labels }: BertJson): readonly string[] {
+  if (id2label === undefined) return Array.from({ length: num_labels ?? 2 }, (_, id) => `LABEL_${id}`)
+  const count = Object.keys(id2label).length
+  const labels = Array.from({ length: count }, (_, id) => {
+    const label = id2label[String(id)]
+    if (label === undefined) throw corrupt(`id2label has ${count} labels, and none with the id ${id}`)
+    return label
+  })
+  if (count === 0) throw corrupt('id2label is empty')
+  if (new Set(labels).size !== count) throw corrupt('id2label names a label twice')
+  return labels
+}
+
+function readActivation(key: string, name: string): Activation {
+  const activation = Object.hasOwn(activationNames, name) ? activationNames[name] : undefined
+  if (activation === undefined) {
+    throw unsupported(`${key} is ${quoted(name)}; supported are ${Object.keys(activationNames).join(', ')}`)
+  }
+  return activation
+}
+
+function readChoice<T extends string>(key: string, name: string, choices: readonly T[]): T {
+  const choice = choices.find((candidate) => candidate === name)
+  if (choice === undefined)
+    throw unsupported(`${key} is ${quoted(name)}; supported are ${choices.join(', ')}`)
+  return choice
+}
+
+const quoted = (value: unknown): string => JSON.stringify(String(value).slice(0, 50))

@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import protobuf from 'protobufjs'
+import { LabelstreamError } from '../core/errors.ts'
+import { packageRoot } from '../core/paths.ts'
+import type { Graph } from './builder.ts'
+import { operatorDomains } from './operators.ts'
+import type { AnyNode } from './operators.ts'
+import { elementTypes, encodeNumbers } from './tensor.ts'
+import type { ElementType, Initializer, Tensor } from './tensor.ts'
+
+/** ONNX 1.15: the oldest with Gelu (opset 20), so that older runtimes read the file too. */
+const irVersion = 9
+const opsetVersion = 20
+
+/** Protobuf's limit for one message, less room for everything that is not weights. */
+const maxWeightBytes = 2 ** 31 - 2 ** 24
+
+/** AttributeProto.AttributeType */
+const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const
+
+let cachedModelType: protobuf.Type | undefined
+
+/** `onnx.ModelProto` of schemas/onnx.proto, with field names in camelCase. Read once. */
+export function onnxModelType(): protobuf.Type {
+  if (cachedModelType === undefined) {
+    const { root } = protobuf.parse(readFileSync(join(packageRoot, 'schemas', 'onnx.proto'), 'utf8'))
+    cachedModelType = root.resolveAll().lookupType('onnx.ModelProto')
+  }
+  return cachedModelType
+}
+
+/**
+ * The graph as an ONNX model file. The weights are copied once, into the result.
+ * Throws MODEL_UNSUPPORTED when they are over protobuf's limit of 2 GB.
+ */
+export function writeOnnx(graph: Graph): Uint8Array {
+  const weightBytes = graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0)
+  if (weightBytes > maxWeightBytes) {
+    throw new LabelstreamError(
+      'MODEL_UNSUPPORTED',
+      `the weights take ${weightBytes} bytes; one ONNX file holds at most 2 GB`,
+    )
+  }
+  const domains = new Set(graph.nodes.flatMap(({ op }) => operatorDomains[op] ?? []))
+  const model = {
+    irVersion,
+    producerName: 'labelstream',
+    opsetImport: [
+      { domain: '', version: opsetVersion },
+      ...[...domains].map((domain) => ({ domain, version: 1 })),
+    ],
+    graph: {
+      name: graph.name,
+      input: graph.inputs.map(valueInfo),
+      output: graph.outputs.map(valueInfo),
+      initializer: graph.initializers.map(tensorProto),
+      node: nodeProtos(graph),
+    },
+  }
+  return onnxModelType().encode(model).finish()
+}
+
+const valueInfo = ({ name, type, shape }: Tensor): object => ({
+  name,
+  type: {
+    tensorType: {
+      elemType: elementTypes[type].onnx,
+      shape: {
+        dim: shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size })),
+      },
+    },
+  },
+})
+
+const tensorProto = ({ name, type, shape, data }: Initializer): object => ({
+  name,
+  dataType: elementTypes[type].onnx,
+  dims: shape,
+  rawData: data,
+})
+
+function nodeProtos(graph: Graph): object[] {
+  const used = new Set([
+    ...graph.outputs.map(({ name }) => name),
+    ...graph.nodes.flatMap(({ inputs }) => inputs.flatMap((input) => input?.name ?? [])),
+  ])
+  return graph.nodes.map((node) => ({
+    name: node.outputs[0].name,
+    opType: node.op,
+    domain: operatorDomains[node.op] ?? '',
+    input: withoutTrailingBlanks(node.inputs.map((input) => input?.name ?? '')),
+    output: withoutTrailingBlanks(node.outputs.map(({ name }) => (used.has(name) ? name : ''))),
+    attribute: attributeProtos(node),
+  }))
+}
+
+/** Optional inputs and outputs that are absent are empty names; at the end they are left out. */
+function withoutTrailingBlanks(names: readonly string[]): readonly string[] {
+  return names.slice(0, names.findLastIndex((name) => name !== '') + 1)
+}
+
+function attributeProtos(node: AnyNode): object[] {
+  if (node.op === 'Cast') return [attribute('to', elementTypes[node.attributes.to].onnx)]
+  if (node.op === 'ConstantOfShape') return [filling(node.attributes.value, node.attributes.type)]
+  return Object.entries(node.attributes).map(([name, value]) =>
+    attribute(name, value, floatAttributes.has(name)),
+  )
+}
+
+/** Attributes that ONNX declares as floats, whatever value they have. */
+const floatAttributes: ReadonlySet<string> = new Set(['alpha', 'beta', 'epsilon'])
+
+function attribute(name: string, value: unknown, isFloat = false): object {
+  if (isFloat) return { name, type: attributeTypes.float, f: value }
+  if (typeof value === 'string')
+    return { name, type: attributeTypes.string, s: new TextEncoder().encode(value) }
+  if (Array.isArray(value)) return { name, type: attributeTypes.ints, ints: value as unknown }
+  return { name, type: attributeTypes.int, i: value }
+}
+
+const filling = (value: number, type: ElementType): object => ({
+  name: 'value',
+  type: attributeTypes.tensor,
+  t: { dataType: elementTypes[type].onnx, dims: [1], rawData: encodeNumbers(type, [value]) },
+})

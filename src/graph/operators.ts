@@ -1,0 +1,188 @@
+import type { ElementType, Tensor } from './tensor.ts'
+
+/** What an operator takes and gives. Absent optional inputs are undefined. */
+export interface Signature {
+  readonly inputs: readonly (Tensor | undefined)[]
+  readonly attributes: object
+  readonly outputs: readonly Tensor[]
+}
+
+type Op1<Attributes = object> = {
+  readonly inputs: readonly [x: Tensor]
+  readonly attributes: Attributes
+  readonly outputs: readonly [Tensor]
+}
+type Op2<Attributes = object> = {
+  readonly inputs: readonly [a: Tensor, b: Tensor]
+  readonly attributes: Attributes
+  readonly outputs: readonly [Tensor]
+}
+type Op3<Attributes = object> = {
+  readonly inputs: readonly [a: Tensor, b: Tensor, c: Tensor]
+  readonly attributes: Attributes
+  readonly outputs: readonly [Tensor]
+}
+type Reduction = {
+  readonly inputs: readonly [x: Tensor, axes: Tensor]
+  readonly attributes: { readonly keepdims?: 0 | 1 }
+  readonly outputs: readonly [Tensor]
+}
+type Variadic<Attributes = object> = {
+  readonly inputs: readonly Tensor[]
+  readonly attributes: Attributes
+  readonly outputs: readonly [Tensor]
+}
+type Axis = { readonly axis: number }
+
+/**
+ * Every operator this program uses, named and typed as in ONNX opset 20
+ * (https://onnx.ai/onnx/operators/). The shape-inference table is total over it, and the gradient table over
+ * `DifferentiableOp`.
+ */
+export interface Operators {
+  // arithmetic, broadcasting
+  Add: Op2
+  Sub: Op2
+  Mul: Op2
+  Div: Op2
+  Pow: Op2
+  Max: Op2
+  Min: Op2
+  // element by element
+  Neg: Op1
+  Abs: Op1
+  Sign: Op1
+  Sqrt: Op1
+  Reciprocal: Op1
+  Exp: Op1
+  Log: Op1
+  Erf: Op1
+  Tanh: Op1
+  Sigmoid: Op1
+  Softplus: Op1
+  Relu: Op1
+  Gelu: Op1<{ readonly approximate?: 'none' | 'tanh' }>
+  Identity: Op1
+  Cast: Op1<{ readonly to: ElementType }>
+  // products
+  MatMul: Op2
+  Gemm: {
+    readonly inputs: readonly [a: Tensor, b: Tensor, c: Tensor | undefined]
+    readonly attributes: {
+      readonly alpha?: number
+      readonly beta?: number
+      readonly transA?: 0 | 1
+      readonly transB?: 0 | 1
+    }
+    readonly outputs: readonly [Tensor]
+  }
+  // along an axis
+  Softmax: Op1<Axis>
+  LogSoftmax: Op1<Axis>
+  LayerNormalization: {
+    readonly inputs: readonly [x: Tensor, scale: Tensor, bias: Tensor]
+    readonly attributes: { readonly axis: -1; readonly epsilon: number }
+    /** The result; the mean; the inverse standard deviation. Unused ones are not written. */
+    readonly outputs: readonly [y: Tensor, mean: Tensor, inverseDeviation: Tensor]
+  }
+  ReduceSum: Reduction
+  ReduceMean: Reduction
+  ReduceMax: Reduction
+  ReduceSumSquare: Reduction
+  // shapes and places
+  Shape: Op1
+  Reshape: {
+    readonly inputs: readonly [x: Tensor, shape: Tensor]
+    readonly attributes: object
+    readonly outputs: readonly [Tensor]
+  }
+  Transpose: Op1<{ readonly perm: readonly number[] }>
+  Expand: Op2
+  Squeeze: Op2
+  Unsqueeze: Op2
+  Concat: Variadic<Axis>
+  Slice: {
+    readonly inputs: readonly [x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor, steps: Tensor]
+    readonly attributes: object
+    readonly outputs: readonly [Tensor]
+  }
+  Gather: Op2<Axis>
+  ScatterElements: Op3<{ readonly axis: number; readonly reduction?: 'none' | 'add' }>
+  ScatterND: Op3<{ readonly reduction?: 'none' | 'add' }>
+  Range: Op3
+  ConstantOfShape: Op1<{ readonly value: number; readonly type: ElementType }>
+  // comparisons and choices
+  Less: Op2
+  LessOrEqual: Op2
+  Greater: Op2
+  GreaterOrEqual: Op2
+  Equal: Op2
+  And: Op2
+  Or: Op2
+  Not: Op1
+  Where: Op3
+  // 8-bit inference
+  DynamicQuantizeLinear: {
+    readonly inputs: readonly [x: Tensor]
+    readonly attributes: object
+    readonly outputs: readonly [y: Tensor, scale: Tensor, zeroPoint: Tensor]
+  }
+  MatMulInteger: {
+    readonly inputs: readonly [
+      a: Tensor,
+      b: Tensor,
+      aZeroPoint: Tensor | undefined,
+      bZeroPoint: Tensor | undefined,
+    ]
+    readonly attributes: object
+    readonly outputs: readonly [Tensor]
+  }
+  /** ONNX Runtime's own: fp32 `a` times 8-bit `b`, with a scale for each column of `b`. */
+  DynamicQuantizeMatMul: {
+    readonly inputs: readonly [
+      a: Tensor,
+      b: Tensor,
+      bScale: Tensor,
+      bZeroPoint: Tensor | undefined,
+      bias: Tensor | undefined,
+    ]
+    readonly attributes: object
+    readonly outputs: readonly [Tensor]
+  }
+}
+
+export type Op = keyof Operators
+
+/** Operators through which no gradient flows: their results are integers, truth values, or steps. */
+export type NonDifferentiableOp =
+  | 'Sign'
+  | 'Shape'
+  | 'Range'
+  | 'ConstantOfShape'
+  | 'Less'
+  | 'LessOrEqual'
+  | 'Greater'
+  | 'GreaterOrEqual'
+  | 'Equal'
+  | 'And'
+  | 'Or'
+  | 'Not'
+  | 'DynamicQuantizeLinear'
+  | 'MatMulInteger'
+  | 'DynamicQuantizeMatMul'
+
+export type DifferentiableOp = Exclude<Op, NonDifferentiableOp>
+
+/** One application of an operator. */
+export interface GraphNode<O extends Op = Op> {
+  readonly op: O
+  readonly inputs: Operators[O]['inputs']
+  readonly attributes: Operators[O]['attributes']
+  readonly outputs: Operators[O]['outputs']
+}
+
+/** A node of any operator, as a union that narrows on `op`. */
+export type AnyNode = { [O in Op]: GraphNode<O> }[Op]
+
+/** Operators that ONNX itself does not have, with the domain that has them. */
+export const operatorDomains: { readonly [O in Op]?: string } = { DynamicQuantizeMatMul: 'com.microsoft' }
