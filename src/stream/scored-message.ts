@@ -1,0 +1,53 @@
+import type { MessageHeaders } from '../formats/message.ts'
+import { messageBytes, type InFlightMessage, type Outcome } from './partition-stream.ts'
+import type { FormatPorts, PipelineMetrics, Scorer } from './ports.ts'
+
+/** Turns pooled logits into the message to publish: decides, encodes, keeps key and headers. */
+export class ScoreBuilder {
+  readonly #scorer: Scorer
+  readonly #encodeScores: FormatPorts['encodeScores']
+  readonly #metrics: PipelineMetrics
+  readonly #modelHeader: Buffer
+  readonly #headersOfPlainMessage: MessageHeaders
+
+  constructor(scorer: Scorer, encodeScores: FormatPorts['encodeScores'], metrics: PipelineMetrics) {
+    this.#scorer = scorer
+    this.#encodeScores = encodeScores
+    this.#metrics = metrics
+    this.#modelHeader = Buffer.from(`${scorer.model.name}@${scorer.model.version}`)
+    // Most messages have no headers: they share one object instead of a copy each.
+    this.#headersOfPlainMessage = { 'labelstream-model': this.#modelHeader }
+  }
+
+  /** `nowMs`: wall clock, becomes `scoredAt`. */
+  build(message: InFlightMessage, nowMs: number): Outcome {
+    const { source } = message
+    const { model, labels } = this.#scorer
+    const { scores, decided } = this.#scorer.decide(message.logits ?? new Float32Array(labels.length))
+    message.logits = undefined
+    const value = this.#encodeScores({
+      eventId: `${source.topic}/${source.partition}/${source.offset}`,
+      id: message.id,
+      source,
+      model,
+      labels,
+      scores,
+      decided,
+      tokens: message.tokens,
+      windows: message.windows,
+      truncated: message.truncated,
+      scoredAtMs: nowMs,
+    })
+    for (let index = 0; index < labels.length; index++) {
+      this.#metrics.score(labels[index] ?? '', scores[index] ?? 0)
+    }
+    for (const label of decided) this.#metrics.decided(label)
+    const outgoing = { key: source.key, value, headers: this.#headers(source.headers) }
+    return { kind: 'score', sizeBytes: messageBytes(outgoing), message: outgoing, reason: undefined }
+  }
+
+  #headers(headers: MessageHeaders): MessageHeaders {
+    for (const _ in headers) return { ...headers, 'labelstream-model': this.#modelHeader }
+    return this.#headersOfPlainMessage
+  }
+}
