@@ -1,0 +1,225 @@
+import { readFileSync } from 'node:fs'
+import type { ConnectionOptions } from 'node:tls'
+import kafkajs, { type Kafka as KafkaJs, type KafkaConfig, type SASLOptions } from 'kafkajs'
+import { withDeadline } from '../core/clock.ts'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { registerCodecs } from './codecs.ts'
+import { kafkaError, type KafkaErrorContext } from './errors.ts'
+
+export type KafkaLogLevel = 'error' | 'warn' | 'info' | 'debug'
+export type KafkaLog = (
+  level: KafkaLogLevel,
+  message: string,
+  fields: Readonly<Record<string, unknown>>,
+) => void
+
+export interface SslOptions {
+  /** PEM file with the authorities to trust, instead of Node's own list. */
+  readonly caFile?: string | undefined
+  /** PEM files of our own certificate and key, where the broker asks clients for one. */
+  readonly certFile?: string | undefined
+  readonly keyFile?: string | undefined
+  readonly keyPassphrase?: string | undefined
+  /** false accepts a trusted certificate that names another host. Default true. */
+  readonly checkHostname?: boolean | undefined
+  /** false trusts any certificate: for trials only. Default true. */
+  readonly verify?: boolean | undefined
+}
+
+export interface SaslOptions {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+  readonly username: string
+  /** One of the two. A file's trailing line break is not part of the password. */
+  readonly password?: string | undefined
+  readonly passwordFile?: string | undefined
+}
+
+export interface KafkaOptions {
+  /** host:port, at least one. */
+  readonly brokers: readonly string[]
+  readonly clientId: string
+  readonly ssl?: SslOptions | undefined
+  readonly sasl?: SaslOptions | undefined
+  /** How long one attempt to connect may take. Default 3,000. */
+  readonly connectionTimeoutMs?: number | undefined
+  /** How long a broker may take to answer. Default 30,000. */
+  readonly requestTimeoutMs?: number | undefined
+  /** How long the first connection may take in all before BROKER_UNREACHABLE. Default 12,000. */
+  readonly firstConnectTimeoutMs?: number | undefined
+  /** Hears what kafkajs has to say; never keys, values or passwords. */
+  readonly onLog?: KafkaLog | undefined
+}
+
+/** Who to talk to and how. It holds no connection: readers, writers and admin calls open their own. */
+export class KafkaClient {
+  readonly options: KafkaOptions
+  readonly #config: KafkaConfig
+
+  constructor(options: KafkaOptions) {
+    this.options = options
+    this.#config = kafkaConfig(options)
+    registerCodecs()
+  }
+
+  /** A fresh kafkajs client. Not shared: consumers of one kafkajs client share a cache of committed offsets. */
+  open(): KafkaJs {
+    return new kafkajs.Kafka(this.#config)
+  }
+
+  log(level: KafkaLogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    this.options.onLog?.(level, message, fields)
+  }
+
+  /** kafkajs's error as ours. */
+  error(error: unknown, context: Omit<KafkaErrorContext, 'brokers'>): LabelstreamError {
+    return kafkaError(error, { ...context, brokers: this.options.brokers })
+  }
+
+  /**
+   * Connects a kafkajs producer, consumer or admin client within `firstConnectTimeoutMs`.
+   * Throws BROKER_UNREACHABLE, AUTHENTICATION_FAILED or TLS_FAILED; then nothing stays open.
+   */
+  async connect(
+    peer: { connect(): Promise<void>; disconnect(): Promise<void> },
+    doing: string,
+  ): Promise<void> {
+    const timeoutMs = this.options.firstConnectTimeoutMs ?? 12_000
+    const brokers = this.options.brokers.join(', ')
+    try {
+      await withDeadline(
+        peer.connect(),
+        timeoutMs,
+        () =>
+          new LabelstreamError(
+            'BROKER_UNREACHABLE',
+            `no answer from ${brokers} within ${timeoutMs / 1000} s (${doing})`,
+          ),
+      )
+    } catch (error) {
+      await quietly(peer.disconnect())
+      throw this.error(error, { doing })
+    }
+  }
+}
+
+/** Throws SETTING_INVALID or FILE_UNREADABLE, naming the setting. Opens no connection. */
+export function connectKafka(options: KafkaOptions): KafkaClient {
+  if (options.brokers.length === 0) {
+    throw new LabelstreamError(
+      'SETTING_INVALID',
+      'kafka.brokers is empty: name at least one broker as host:port',
+    )
+  }
+  return new KafkaClient(options)
+}
+
+/** Waits for a promise whose failure does not matter: something that is being thrown away. */
+export async function quietly(work: Promise<unknown>): Promise<void> {
+  try {
+    await work
+  } catch {
+    // it was to be closed; what it says on the way out changes nothing
+  }
+}
+
+function kafkaConfig(options: KafkaOptions): KafkaConfig {
+  const ssl = options.ssl === undefined ? undefined : tlsOptions(options.ssl)
+  const sasl = options.sasl === undefined ? undefined : saslOptions(options.sasl)
+  return {
+    brokers: [...options.brokers],
+    clientId: options.clientId,
+    connectionTimeout: options.connectionTimeoutMs ?? 3_000,
+    authenticationTimeout: 10_000,
+    requestTimeout: options.requestTimeoutMs ?? 30_000,
+    // short: whoever calls has an own loop for what must go on for ever
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
+    logLevel: kafkajs.logLevel.INFO,
+    logCreator: () => (entry) => {
+      const level = logLevels[entry.level]
+      if (level === undefined || options.onLog === undefined) return
+      options.onLog(level, entry.log.message, logFields(entry.namespace, entry.log))
+    },
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl }),
+  }
+}
+
+const logLevels: Readonly<Record<number, KafkaLogLevel>> = {
+  [kafkajs.logLevel.ERROR]: 'error',
+  [kafkajs.logLevel.WARN]: 'warn',
+  [kafkajs.logLevel.INFO]: 'info',
+  [kafkajs.logLevel.DEBUG]: 'debug',
+}
+
+/** Only what names a place or a state: kafkajs adds whole errors and payloads to some of its lines. */
+const loggedFields = [
+  'broker',
+  'groupId',
+  'memberId',
+  'topic',
+  'partition',
+  'error',
+  'retryCount',
+  'retryTime',
+] as const
+
+function logFields(namespace: string, log: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const fields: Record<string, unknown> = { kafkajs: namespace }
+  for (const name of loggedFields) {
+    const value = log[name]
+    if (typeof value === 'string' || typeof value === 'number') fields[name] = value
+  }
+  return fields
+}
+
+function tlsOptions(ssl: SslOptions): ConnectionOptions {
+  const ca = ssl.caFile === undefined ? undefined : readPem('kafka.ssl.caFile', ssl.caFile)
+  const cert = ssl.certFile === undefined ? undefined : readPem('kafka.ssl.certFile', ssl.certFile)
+  const key = ssl.keyFile === undefined ? undefined : readPem('kafka.ssl.keyFile', ssl.keyFile)
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new LabelstreamError(
+      'SETTING_INVALID',
+      'kafka.ssl.certFile and kafka.ssl.keyFile belong together: set both or neither',
+    )
+  }
+  return {
+    rejectUnauthorized: ssl.verify ?? true,
+    ...(ca === undefined ? {} : { ca: [ca] }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(ssl.keyPassphrase === undefined ? {} : { passphrase: ssl.keyPassphrase }),
+    ...(ssl.checkHostname === false ? { checkServerIdentity: () => undefined } : {}),
+  }
+}
+
+function saslOptions(sasl: SaslOptions): SASLOptions {
+  const password =
+    sasl.password ??
+    (sasl.passwordFile === undefined
+      ? undefined
+      : readFile('kafka.sasl.passwordFile', sasl.passwordFile).replace(/\r?\n$/, ''))
+  if (password === undefined) {
+    throw new LabelstreamError(
+      'SETTING_INVALID',
+      'kafka.sasl needs a password: set kafka.sasl.passwordFile (KAFKA_SASL_PASSWORD_FILE)',
+    )
+  }
+  return { mechanism: sasl.mechanism, username: sasl.username, password }
+}
+
+function readPem(setting: string, path: string): string {
+  const text = readFile(setting, path)
+  if (text.includes('-----BEGIN ')) return text
+  throw new LabelstreamError(
+    'FILE_UNREADABLE',
+    `${setting} ${path} is not a PEM file: it has no -----BEGIN line`,
+  )
+}
+
+function readFile(setting: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new LabelstreamError('FILE_UNREADABLE', `${setting}: ${path} cannot be read: ${messageOf(error)}`)
+  }
+}
