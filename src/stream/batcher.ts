@@ -32,8 +32,11 @@ export interface Wait {
   readonly waitMs: number
 }
 
-/** What one call costs beside its padded tokens, in padded tokens: keeps rare lengths from going alone. */
-const callCostTokens = 48
+/**
+ * What one call costs beside its padded tokens, as a share of the budget: keeps rare lengths from going alone. A
+ * share, because budgets are raised where calls are dear.
+ */
+const callCostShare = 1 / 16
 
 /** A full batch goes before its deadline only when its rows are this similar (real tokens / padded tokens). */
 const similarShare = 0.95
@@ -128,6 +131,7 @@ function bestFull(buckets: readonly Bucket[], limits: BatchLimits): Candidate | 
 function grow(buckets: readonly Bucket[], top: number, mustReach: number, limits: BatchLimits): Candidate {
   const longestTokens = buckets[top]?.tokens ?? 1
   const capacity = Math.max(1, Math.min(limits.maxRows, Math.floor(limits.budgetTokens / longestTokens)))
+  const callCostTokens = limits.budgetTokens * callCostShare
   let rows = 0
   let realTokens = 0
   let index = top

@@ -29,6 +29,8 @@ export class PartitionLedger {
     const place = (this.#head + this.#size) & (this.#offsets.length - 1)
     this.#offsets[place] = offset
     this.#finished[place] = 0
+    // Nothing exists between the last offset and this one.
+    if (this.#size === 0 && this.#committable !== undefined) this.#committable = offset
     this.#size++
     this.#next = offset + 1
     return true
