@@ -23,7 +23,7 @@ export function pool(
     // A row without tokens is padding of the batch: 0, not a division by 0.
     return g.div(sum, g.max(g.reduceSum(mask, [1], 0), g.scalar(1)))
   }
-  const first = g.squeeze(g.slice(hidden, 1, 0, 1), [1])
+  const first = g.gather(hidden, g.scalar(0, 'int64'), 1)
   if (config.pooling === 'cls') return first
   const weight = parts.parameter('bert.pooler.dense.weight')
   return g.tanh(g.linear(first, weight, parts.parameter('bert.pooler.dense.bias')))
