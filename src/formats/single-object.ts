@@ -62,7 +62,7 @@ export function readSchemaFolders(...folders: readonly string[]): ReadonlyMap<st
 
 function listFiles(folder: string): string[] {
   try {
-    return readdirSync(folder).filter((name) => name.endsWith('.avsc'))
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.avsc'))
   } catch (error) {
     throw new LabelstreamError('FILE_UNREADABLE', `the schema folder cannot be read: ${messageOf(error)}`)
   }
