@@ -99,14 +99,19 @@ export class GraphBuilder {
     this.#outputs.push(renamed)
   }
 
+  /** The finished graph, without nodes and initializers that no output needs. */
   build(): Graph {
-    return {
-      name: this.#name,
-      inputs: this.#inputs,
-      initializers: this.#initializers,
-      nodes: this.#nodes,
-      outputs: this.#outputs,
-    }
+    const needed = new Set(this.#outputs.map(({ name }) => name))
+    const nodes = this.#nodes
+      .toReversed()
+      .filter(({ inputs, outputs }) => {
+        const isNeeded = outputs.some(({ name }) => needed.has(name))
+        if (isNeeded) for (const input of inputs) if (input !== undefined) needed.add(input.name)
+        return isNeeded
+      })
+      .toReversed()
+    const initializers = this.#initializers.filter(({ name }) => needed.has(name))
+    return { name: this.#name, inputs: this.#inputs, initializers, nodes, outputs: this.#outputs }
   }
 
   add = (a: Tensor, b: Tensor): Tensor => this.apply('Add', [a, b], {})[0]
