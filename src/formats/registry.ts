@@ -6,6 +6,7 @@ import { confluentHeader } from './confluent.ts'
 export interface RegistryOptions {
   /** Address of the registry with its path, such as http://registry:8081 or http://host/apis/ccompat/v7. */
   readonly url: string
+  /** For basic authentication; without it, or empty, none is sent. */
   readonly username?: string
   readonly password?: string
   /** Longest time for one request. */
@@ -39,7 +40,7 @@ export class SchemaRegistry {
   constructor(options: RegistryOptions) {
     this.#base = baseAddress(options.url)
     this.#authorization =
-      options.username === undefined
+      options.username === undefined || options.username === ''
         ? undefined
         : `Basic ${Buffer.from(`${options.username}:${options.password ?? ''}`, 'utf8').toString('base64')}`
     this.#timeoutMs = options.timeoutMs ?? 10_000
@@ -167,7 +168,7 @@ export class SchemaRegistry {
       throw this.#unreachable(`${method} ${path} was answered with status ${String(status)}`)
     }
     if (status === 401 || status === 403) {
-      throw this.#refused(`status ${String(status)}; check registry.username and registry.password`)
+      throw this.#refused(`status ${String(status)}; check registry.username and registry.passwordFile`)
     }
     const json = jsonObject(text)
     if (json === undefined && status === 200) {
