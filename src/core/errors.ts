@@ -43,6 +43,7 @@ export const errorTable = {
   INFERENCE_CRASHED: restart('The inference process ended unexpectedly.'),
   INFERENCE_HUNG: restart('The inference process did not answer in time.'),
   INFERENCE_FAILED: restart('The inference session reported an error.'),
+  TOKENIZER_FAILED: restart('A tokenising thread ended or reported an error.'),
 
   USAGE: refuse('The command line is wrong.'),
   SETTING_UNKNOWN: refuse('There is no such setting.'),
@@ -54,6 +55,7 @@ export const errorTable = {
   TOPIC_MISSING: refuse('A topic does not exist.'),
   ACCESS_DENIED: refuse('The broker does not allow this.'),
   TLS_FAILED: refuse('No encrypted connection to a broker can be made.'),
+  REQUEST_REFUSED: refuse('A broker refused a request as invalid.'),
   RECORD_TOO_LARGE: refuse('A record is larger than its topic takes.'),
   RECORDS_CORRUPT: refuse('Records of a topic cannot be decoded.'),
   AUTHENTICATION_FAILED: refuse('The broker did not accept the credentials.'),
@@ -63,6 +65,7 @@ export const errorTable = {
 
   GATE_REFUSED: { disposition: 'gate', exitCode: 3, summary: 'The candidate did not pass the gate.' },
   INTERRUPTED: { disposition: 'stop', exitCode: 130, summary: 'Interrupted.' },
+  TRAINING_FAILED: stop('The training process ended or reported an error.'),
   LOCAL_BROKER_FAILED: stop('The local Kafka broker did not start.'),
   INTERNAL: stop('A fault in this program.'),
 } as const satisfies Record<string, ErrorRow>
