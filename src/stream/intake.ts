@@ -1,9 +1,10 @@
 import { monotonicMs, sleep } from '../core/clock.ts'
 import { asLabelstreamError, type LabelstreamError } from '../core/errors.ts'
+import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import { notScorable } from './bisection.ts'
 import { Lane } from './lane.ts'
-import type { InFlightMessage } from './partition-stream.ts'
-import type { DecodedText, FormatPorts, PipelineMetrics, Scorer, TokenizedWindows } from './ports.ts'
+import { skipped, type InFlightMessage } from './partition-stream.ts'
+import type { DecodedInput, FormatPorts, PipelineMetrics, Scorer, TokenizedWindows } from './ports.ts'
 
 export interface IntakeOptions {
   readonly scorer: Scorer
@@ -21,7 +22,7 @@ export interface IntakeEffects {
   /** Whether tokenised windows can be taken in. */
   readonly room: () => boolean
   readonly tokenized: (texts: readonly Tokenized[]) => void
-  readonly dead: (message: InFlightMessage, error: LabelstreamError, stage: string) => void
+  readonly dead: (message: InFlightMessage, stage: DeadLetterStage, error: LabelstreamError) => void
   /** A chunk was finished: outcomes may be known, and room may be there. */
   readonly settled: (messages: readonly InFlightMessage[]) => void
   readonly failed: (error: LabelstreamError) => void
@@ -67,7 +68,7 @@ export class Intake {
         this.#deliver(items, results)
       },
       condemned: (item, error) => {
-        effects.dead(item.message, notScorable(item.message.source, error), 'tokenize')
+        effects.dead(item.message, 'tokenize', notScorable(item.message.source, error))
         effects.settled([item.message])
       },
       retried: (error) => {
@@ -130,7 +131,7 @@ export class Intake {
   /** Decodes at once where no value needs to be waited for: the usual case costs no promise a message. */
   #handle(chunk: readonly InFlightMessage[]): void {
     const decoded: Decoded[] = []
-    const late: { message: InFlightMessage; promise: Promise<DecodedText> }[] = []
+    const late: { message: InFlightMessage; promise: Promise<DecodedInput> }[] = []
     for (const message of chunk) {
       try {
         const result = this.#options.decodeInput(message.source)
@@ -159,7 +160,7 @@ export class Intake {
 
   /** Waits for the promises; what failed for infrastructure reasons is decoded again after a pause, for ever. */
   async #finishLate(
-    late: readonly { message: InFlightMessage; promise: Promise<DecodedText> }[],
+    late: readonly { message: InFlightMessage; promise: Promise<DecodedInput> }[],
     decoded: Decoded[],
   ): Promise<void> {
     let open = late
@@ -190,7 +191,7 @@ export class Intake {
   }
 
   #refuse(message: InFlightMessage, error: LabelstreamError): void {
-    if (error.disposition === 'dead-letter') this.#effects.dead(message, error, 'decode')
+    if (error.disposition === 'dead-letter') this.#effects.dead(message, 'input', error)
     else this.#effects.failed(error)
   }
 
@@ -211,7 +212,11 @@ export class Intake {
   }
 }
 
-function accept(decoded: Decoded[], message: InFlightMessage, result: DecodedText): void {
+function accept(decoded: Decoded[], message: InFlightMessage, result: DecodedInput): void {
+  if ('skip' in result) {
+    message.outcome = skipped
+    return
+  }
   message.id = result.id
   decoded.push({ message, text: result.text })
 }

@@ -11,6 +11,9 @@ export interface Outcome {
   readonly reason: string | undefined
 }
 
+/** A message with nothing to score. */
+export const skipped: Outcome = { kind: 'skip', sizeBytes: 0, message: undefined, reason: undefined }
+
 /** Held per message beside its own bytes: this object, its ledger entry, its windows. A generous guess. */
 const overheadBytes = 512
 
@@ -84,3 +87,6 @@ export function messageBytes(message: OutgoingMessage): number {
   }
   return sizeBytes
 }
+
+/** A partition's name in maps. */
+export const partitionKey = (topic: string, partition: number): string => `${topic}/${partition}`

@@ -1,10 +1,13 @@
-import { monotonicMs, sleep, waitUntil, wallClockMs } from '../core/clock.ts'
+import { monotonicMs, waitUntil, wallClockMs } from '../core/clock.ts'
 import { asLabelstreamError, type LabelstreamError } from '../core/errors.ts'
+import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import type { Position } from '../formats/message.ts'
 import type { BatchLimits } from './batcher.ts'
 import { ByteBudget } from './budget.ts'
+import { Committer } from './commits.ts'
+import { EndWatch, promiseWithSettlers } from './end-watch.ts'
 import { Intake } from './intake.ts'
-import { InFlightMessage, messageBytes, PartitionStream } from './partition-stream.ts'
+import { InFlightMessage, messageBytes, partitionKey, PartitionStream, skipped } from './partition-stream.ts'
 import type {
   FetchedRecords,
   FormatPorts,
@@ -17,20 +20,21 @@ import type {
 import { Publisher, type OutputTopics } from './publisher.ts'
 import { ScoreBuilder } from './scored-message.ts'
 import { Scoring } from './scoring.ts'
+import { Totals, type PipelineTotals } from './totals.ts'
 
 export interface PipelineOptions {
   readonly topics: OutputTopics
   readonly limits: BatchLimits
   readonly maxInFlightBytes: number
   readonly commitIntervalMs: number
-  /** Batches at the inference port at once. */
+  /** Batches at the inference port at once (2). */
   readonly inflightBatches?: number
-  /** Texts tokenised in one call, and calls to the tokenizer at once (one more than it has threads is good). */
+  /** Texts tokenised in one call (256), and calls to the tokenizer at once (2; one more than its threads). */
   readonly chunkTexts?: number
   readonly chunksAtOnce?: number
-  /** Tokenised windows that may wait for a batch; a larger pool pads less and waits longer. */
+  /** Tokenised windows that may wait for a batch (4,096); a larger pool pads less and waits longer. */
   readonly poolWindows?: number
-  /** Most messages and bytes in one send. */
+  /** Most messages (1,000) and bytes (900,000: brokers take 1 MiB unless told otherwise) in one send. */
   readonly sendMessages?: number
   readonly sendBytes?: number
 }
@@ -44,21 +48,6 @@ export interface PipelinePorts {
   readonly random?: () => number
 }
 
-export interface PipelineTotals {
-  readonly consumed: number
-  readonly scored: number
-  readonly deadLettered: number
-  readonly skipped: number
-  readonly paddedTokens: number
-  readonly realTokens: number
-  /** Monotonic milliseconds; undefined before the first of each. */
-  readonly firstFetchMs: number | undefined
-  readonly lastAckMs: number | undefined
-}
-
-const commitAttempts = 3
-const commitRetryMs = 250
-
 /**
  * The life of every message between the consumer and the producer: intake, batches, outcomes in input order,
  * acknowledgement, commit. An offset is committed only when its outcome and those of all offsets below it are
@@ -69,95 +58,70 @@ const commitRetryMs = 250
  */
 export class Pipeline {
   readonly handlers: IntakeHandlers
-  /** Resolves after `stop`; rejects on a fault that cannot be retried. */
-  readonly finished: Promise<void>
   readonly #options: PipelineOptions
   readonly #ports: PipelinePorts
   readonly #publisher: Publisher
   readonly #intake: Intake
   readonly #scoring: Scoring
-  readonly #builder: ScoreBuilder
-  readonly #settleFinished: PromiseWithResolvers<void>
+  readonly #totals: Totals
+  readonly #finished = promiseWithSettlers()
   #budget: ByteBudget
   #reader: ReaderPort | undefined
-  #epoch = -1
+  #committer: Committer | undefined
+  #epoch: number | undefined
   #streams = new Map<string, PartitionStream>()
-  #commitTimer: NodeJS.Timeout | undefined
-  #committing: Promise<void> = Promise.resolve()
+  #publishing = 0
+  #endWatch: EndWatch | undefined
   #state: 'running' | 'stopping' | 'ended' = 'running'
   #stopped: Promise<void> | undefined
-  #onProgress: (() => void) | undefined
-  #onAssigned: (() => void) | undefined
-  #publishing = 0
-  #consumed = 0
-  #scored = 0
-  #deadLettered = 0
-  #skipped = 0
-  #firstFetchMs: number | undefined
-  #lastAckMs: number | undefined
 
   private constructor(options: PipelineOptions, ports: PipelinePorts, publisher: Publisher) {
     this.#options = options
     this.#ports = ports
     this.#publisher = publisher
     this.#budget = new ByteBudget(options.maxInFlightBytes)
-    this.#settleFinished = withResolvers()
-    this.finished = this.#settleFinished.promise
-    // Whoever awaits `finished` hears of the fault; nobody has to.
-    this.finished.catch(() => undefined)
     const { scorer, formats, metrics } = ports
-    this.#builder = new ScoreBuilder(scorer, formats.encodeScores, metrics)
-    const dead = (message: InFlightMessage, error: LabelstreamError, stage: string): void => {
-      if (message.open) this.#bury(message, error, stage)
-    }
-    const settled = (messages: readonly InFlightMessage[]): void => {
-      this.#settled(messages)
-    }
-    const failed = (error: LabelstreamError): void => {
-      this.#fail(error)
+    const builder = new ScoreBuilder(scorer, formats.encodeScores, metrics)
+    this.#totals = new Totals(metrics, `${scorer.model.name}@${scorer.model.version}`)
+    const shared = {
+      dead: this.#bury.bind(this),
+      settled: this.#settled.bind(this),
+      failed: this.#fail.bind(this),
     }
     this.#scoring = new Scoring(
       { scorer, metrics, limits: options.limits, inflightBatches: options.inflightBatches ?? 2 },
       {
+        ...shared,
         moreExpected: () => this.#moreExpected(),
         scored: (message) => {
-          message.outcome = this.#builder.build(message, wallClockMs())
+          message.outcome = builder.build(message, wallClockMs())
         },
-        dead,
-        settled,
-        failed,
       },
     )
     this.#intake = new Intake(
       {
         scorer,
-        decodeInput: formats.decodeInput,
         metrics,
+        decodeInput: formats.decodeInput,
         chunkTexts: options.chunkTexts ?? 256,
         chunksAtOnce: options.chunksAtOnce ?? 2,
         random: ports.random ?? Math.random,
       },
       {
+        ...shared,
         room: () => this.#scoring.waiting < (options.poolWindows ?? 4_096),
         tokenized: (texts) => {
           this.#scoring.add(texts)
         },
-        dead,
-        settled,
-        failed,
       },
     )
     this.handlers = {
-      assigned: (epoch, partitions) => {
-        this.#assigned(epoch, partitions)
-      },
+      assigned: this.#assigned.bind(this),
       revoked: (epoch) => {
         if (epoch === this.#epoch) this.#dropEpoch()
       },
-      records: (epoch, batch) => {
-        this.#records(epoch, batch)
-      },
-      failed,
+      records: this.#records.bind(this),
+      failed: shared.failed,
     }
   }
 
@@ -166,17 +130,13 @@ export class Pipeline {
     return new Pipeline(options, ports, await Publisher.create(ports.writer, options.topics))
   }
 
+  /** Resolves after `stop`; rejects on a fault that cannot be retried, when all is closed. */
+  get finished(): Promise<void> {
+    return this.#finished.promise
+  }
+
   get totals(): PipelineTotals {
-    return {
-      consumed: this.#consumed,
-      scored: this.#scored,
-      deadLettered: this.#deadLettered,
-      skipped: this.#skipped,
-      paddedTokens: this.#scoring.paddedTokens,
-      realTokens: this.#scoring.realTokens,
-      firstFetchMs: this.#firstFetchMs,
-      lastAckMs: this.#lastAckMs,
-    }
+    return this.#totals.snapshot(this.#scoring)
   }
 
   get inFlightBytes(): number {
@@ -186,9 +146,10 @@ export class Pipeline {
   /** Begins to read. `reader` must have been made with this pipeline's `handlers`. */
   async start(reader: ReaderPort): Promise<void> {
     this.#reader = reader
-    this.#commitTimer = setInterval(() => {
-      void this.#commit()
-    }, this.#options.commitIntervalMs)
+    this.#committer = new Committer(reader, this.#ports.metrics, () => this.#streams.values(), {
+      intervalMs: this.#options.commitIntervalMs,
+      failed: this.#fail.bind(this),
+    })
     await reader.start()
   }
 
@@ -198,38 +159,15 @@ export class Pipeline {
    * that a partition with nothing to read counts as finished. Rejects when the pipeline fails.
    */
   untilEnd(endOffsets: readonly Position[], startOffsets: () => Promise<readonly Position[]>): Promise<void> {
-    const ends = positionsByKey(endOffsets)
-    let starts = new Map<string, number>()
-    let knownEpoch = -1
-    return new Promise((resolve, reject) => {
-      const check = (): void => {
-        if (this.#epoch < 0 || knownEpoch !== this.#epoch) return
-        for (const [key, stream] of this.#streams) {
-          const reached = Math.max(stream.ledger.committable() ?? 0, starts.get(key) ?? 0)
-          if (reached < (ends.get(key) ?? 0)) return
-        }
-        this.#onProgress = undefined
-        this.#onAssigned = undefined
-        resolve()
-      }
-      const ask = async (): Promise<void> => {
-        const epoch = this.#epoch
-        starts = positionsByKey(await startOffsets())
-        knownEpoch = epoch
-        check()
-      }
-      this.#onProgress = check
-      this.#onAssigned = () => {
-        ask().catch(reject)
-      }
-      this.finished.then(resolve, reject)
-      if (this.#epoch >= 0) this.#onAssigned()
-    })
+    const watch = new EndWatch(endOffsets, startOffsets)
+    this.#endWatch = watch
+    if (this.#epoch !== undefined) void watch.assigned(this.#epoch, this.#streams)
+    return Promise.race([watch.reached, this.finished])
   }
 
   /**
-   * Ends in order: stops reading, finishes what is tokenised or further within `deadlineMs`, commits, closes the
-   * reader. What was not finished is not committed, so it is read again by whoever comes next.
+   * Ends in order: stops reading, finishes what is being tokenised or further within `deadlineMs`, commits, closes
+   * the reader. What was not finished is not committed, so it is read again by whoever comes next.
    */
   stop(options: { deadlineMs: number }): Promise<void> {
     this.#stopped ??= this.#stop(options.deadlineMs)
@@ -237,23 +175,27 @@ export class Pipeline {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
-    if (this.#state !== 'running') return this.finished
-    this.#state = 'stopping'
-    this.#reader?.pause()
-    this.#intake.drop()
-    this.#scoring.drain()
-    const late = new Error('deadline')
-    await waitUntil(() => this.#state === 'ended' || this.#quiet(), {
-      timeoutMs: deadlineMs,
-      everyMs: 5,
-      onTimeout: () => late,
-    }).catch((error: unknown) => {
-      if (error !== late) throw error
-    })
-    if (this.#state === 'stopping') {
-      await this.#end().then(this.#settleFinished.resolve, this.#settleFinished.reject)
+    if (this.#state === 'running') {
+      this.#state = 'stopping'
+      this.#reader?.pause()
+      this.#intake.drop()
+      this.#scoring.drain()
+      await waitUntil(() => this.#state === 'ended' || this.#quiet(), {
+        timeoutMs: deadlineMs,
+        everyMs: 5,
+        onTimeout: () => new Error('the rest is read again later'),
+      }).catch(() => undefined)
+      // A fault meanwhile has ended it already, and is what `finished` tells.
+      if (this.#quietState() !== 'ended') {
+        await this.#end().then(this.#finished.resolve, this.#finished.reject)
+      }
     }
     return this.finished
+  }
+
+  /** The state after an await, which the compiler would take for unchanged. */
+  #quietState(): 'running' | 'stopping' | 'ended' {
+    return this.#state
   }
 
   /** Nothing is under way that could still lead to an acknowledgement. */
@@ -261,24 +203,21 @@ export class Pipeline {
     return !this.#intake.working && this.#scoring.idle && this.#publishing === 0
   }
 
+  /** What is finished is committed all the same: less to do again after the restart. */
   #fail(error: LabelstreamError): void {
     if (this.#state === 'ended') return
-    const ended = this.#end()
-    // What is finished is committed all the same: less to do again after the restart.
-    void ended.catch(() => undefined).then(() => this.#settleFinished.reject(error))
+    const reject = (): void => {
+      this.#finished.reject(error)
+    }
+    this.#end().then(reject, reject)
   }
 
   async #end(): Promise<void> {
-    if (this.#state === 'ended') return
     this.#state = 'ended'
-    clearInterval(this.#commitTimer)
     this.#intake.close()
     this.#scoring.close()
-    await this.#committing
     try {
-      for (let attempt = 1; !(await this.#commitOnce()) && attempt < commitAttempts; attempt++) {
-        await sleep(commitRetryMs)
-      }
+      await this.#committer?.finish()
     } finally {
       this.#dropEpoch()
       await this.#reader?.close()
@@ -294,17 +233,18 @@ export class Pipeline {
       maxBytes: this.#options.sendBytes ?? 900_000,
     }
     for (const { topic, partition } of partitions) {
-      this.#streams.set(keyOf(topic, partition), new PartitionStream(epoch, topic, partition, limits))
+      const stream = new PartitionStream(epoch, topic, partition, limits)
+      this.#streams.set(partitionKey(topic, partition), stream)
     }
     this.#ports.metrics.rebalance()
-    this.#onAssigned?.()
+    void this.#endWatch?.assigned(epoch, this.#streams)
   }
 
-  /** Forgets all that the epoch had in hand: its partitions belong to someone who reads from the last commit. */
+  /** Forgets all that the epoch had in hand: its partitions go to someone who reads from the last commit. */
   #dropEpoch(): void {
     for (const stream of this.#streams.values()) stream.live = false
     this.#streams = new Map()
-    this.#epoch = -1
+    this.#epoch = undefined
     this.#intake.drop()
     this.#scoring.drop()
     const wasPaused = this.#budget.paused
@@ -315,36 +255,31 @@ export class Pipeline {
 
   #records(epoch: number, batch: FetchedRecords): void {
     if (epoch !== this.#epoch || this.#state !== 'running') return
-    const stream = this.#streams.get(keyOf(batch.topic, batch.partition))
+    const stream = this.#streams.get(partitionKey(batch.topic, batch.partition))
     if (stream === undefined) return
     const now = monotonicMs()
-    const fresh: InFlightMessage[] = []
+    const texts: InFlightMessage[] = []
     let sizeBytes = 0
-    let skipped = 0
+    let entered = 0
     for (const source of batch.messages) {
       if (!stream.ledger.enter(source.offset)) continue
       const message = new InFlightMessage(source, stream, now)
       stream.sequencer.push(message)
       sizeBytes += message.sizeBytes
-      this.#consumed++
-      if (source.value === null) {
-        message.outcome = { kind: 'skip', sizeBytes: 0, message: undefined, reason: undefined }
-        skipped++
-      } else fresh.push(message)
+      entered++
+      if (source.value === null) message.outcome = skipped
+      else texts.push(message)
     }
     stream.ledger.advance(batch.nextOffset)
     stream.highWatermark = batch.highWatermark
-    if (batch.messages.length > 0) {
-      this.#firstFetchMs ??= now
-      this.#ports.metrics.consumed(batch.topic, fresh.length + skipped)
-      if (this.#budget.add(sizeBytes)) this.#reader?.pause()
-      this.#ports.metrics.inFlightBytes(this.#budget.inFlightBytes)
-    }
-    this.#intake.add(fresh)
-    if (skipped > 0) void this.#publish(stream)
-    // The lag may have become zero: what waits need not wait for more.
-    if (fresh.length === 0) this.#scoring.pump()
-    this.#onProgress?.()
+    this.#totals.consumed(batch.topic, entered, now)
+    if (this.#budget.add(sizeBytes)) this.#reader?.pause()
+    this.#ports.metrics.inFlightBytes(this.#budget.inFlightBytes)
+    this.#intake.add(texts)
+    if (texts.length < entered) void this.#publish(stream)
+    // The lag may have become zero: then what waits need not wait for more.
+    if (texts.length === 0) this.#scoring.pump()
+    this.#endWatch?.check(epoch, this.#streams)
   }
 
   #moreExpected(): boolean {
@@ -354,22 +289,20 @@ export class Pipeline {
     return false
   }
 
-  #bury(message: InFlightMessage, error: LabelstreamError, stage: string): void {
-    const outgoing = this.#ports.formats.deadLetter(message.source, error, stage)
-    message.outcome = {
-      kind: 'deadLetter',
-      sizeBytes: messageBytes(outgoing),
-      message: outgoing,
-      reason: error.code,
-    }
+  #bury(message: InFlightMessage, stage: DeadLetterStage, error: LabelstreamError): void {
+    if (!message.open) return
+    const outgoing = this.#ports.formats.deadLetter(message.source, stage, error)
+    const sizeBytes = messageBytes(outgoing)
+    message.outcome = { kind: 'deadLetter', sizeBytes, message: outgoing, reason: error.code }
   }
 
+  /** Some of these messages may have their outcome now, and there may be room or work. */
   #settled(messages: readonly InFlightMessage[]): void {
     const streams = new Set<PartitionStream>()
     for (const message of messages) if (message.outcome !== undefined) streams.add(message.stream)
     for (const stream of streams) void this.#publish(stream)
     this.#intake.pump()
-    if (!this.#intake.busy) this.#scoring.pump()
+    this.#scoring.pump()
   }
 
   /** Publishes all that is ready in a partition, one send at a time. */
@@ -391,96 +324,16 @@ export class Pipeline {
   }
 
   #acknowledged(stream: PartitionStream, run: readonly InFlightMessage[]): void {
-    const { metrics } = this.#ports
-    const now = monotonicMs()
-    let scored = 0
-    let skipped = 0
     let sizeBytes = 0
     for (const message of run) {
-      const { outcome } = message
-      if (outcome?.kind === 'score') scored++
-      else if (outcome?.kind === 'skip') skipped++
-      else {
-        this.#deadLettered++
-        metrics.deadLettered(outcome?.reason ?? '')
-      }
-      sizeBytes += message.sizeBytes
-      metrics.endToEnd((now - message.readMs) / 1000)
       stream.ledger.finish(message.offset)
+      sizeBytes += message.sizeBytes
     }
     stream.sequencer.acknowledge()
-    this.#lastAckMs = now
-    this.#scored += scored
-    this.#skipped += skipped
-    const { name, version } = this.#ports.scorer.model
-    if (scored > 0) metrics.scored(`${name}@${version}`, scored)
-    if (skipped > 0) metrics.skipped(stream.topic, skipped)
+    this.#totals.acknowledged(stream, run, monotonicMs())
     if (!stream.live) return
     if (this.#budget.release(sizeBytes) && this.#state === 'running') this.#reader?.resume()
-    metrics.inFlightBytes(this.#budget.inFlightBytes)
-    this.#onProgress?.()
+    this.#ports.metrics.inFlightBytes(this.#budget.inFlightBytes)
+    this.#endWatch?.check(stream.epoch, this.#streams)
   }
-
-  /** Commits in turn: two commits at once could arrive in the wrong order. */
-  #commit(): Promise<void> {
-    this.#committing = this.#committing.then(async () => {
-      try {
-        await this.#commitOnce()
-      } catch (thrown) {
-        this.#fail(asLabelstreamError(thrown))
-      }
-    })
-    return this.#committing
-  }
-
-  /** False when the broker could not be reached; then the next commit covers these offsets too. */
-  async #commitOnce(): Promise<boolean> {
-    const { metrics } = this.#ports
-    const moved: { stream: PartitionStream; position: Position }[] = []
-    for (const stream of this.#streams.values()) {
-      const offset = stream.ledger.committable()
-      if (offset === undefined) continue
-      metrics.lag(stream.topic, stream.partition, Math.max(0, stream.highWatermark - offset))
-      if (offset === stream.committed) continue
-      moved.push({ stream, position: { topic: stream.topic, partition: stream.partition, offset } })
-    }
-    if (moved.length === 0 || this.#reader === undefined) return true
-    try {
-      const positions = moved.map(({ position }) => position)
-      if ((await this.#reader.commit(this.#epoch, positions)) === 'stale') return true
-    } catch (thrown) {
-      const error = asLabelstreamError(thrown)
-      if (error.disposition !== 'retry') throw error
-      metrics.retried(error.code)
-      return false
-    }
-    for (const { stream, position } of moved) {
-      stream.committed = position.offset
-      metrics.committed(stream.topic, stream.partition, position.offset)
-    }
-    return true
-  }
-}
-
-interface PromiseWithResolvers<T> {
-  readonly promise: Promise<T>
-  readonly resolve: (value: T) => void
-  readonly reject: (error: Error) => void
-}
-
-/** Promise.withResolvers, which Node 20 does not have. */
-function withResolvers(): PromiseWithResolvers<void> {
-  let resolve: () => void = () => undefined
-  let reject: (error: Error) => void = () => undefined
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve
-    reject = onReject
-  })
-  return { promise, resolve, reject }
-}
-
-const keyOf = (topic: string, partition: number): string => `${topic}/${partition}`
-
-function positionsByKey(positions: readonly Position[]): Map<string, number> {
-  return new Map(positions.map(({ topic, partition, offset }) => [keyOf(topic, partition), offset]))
 }

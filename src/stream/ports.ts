@@ -1,5 +1,7 @@
 import type { LabelstreamError } from '../core/errors.ts'
+import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import type { OutgoingMessage, Position, SourceMessage } from '../formats/message.ts'
+import type { LabelScores } from '../formats/scores.ts'
 
 /** One fetch's messages of one partition, in offset order. */
 export interface FetchedRecords {
@@ -78,35 +80,20 @@ export interface Scorer {
   decide(logits: Float32Array): { readonly scores: Float32Array; readonly decided: readonly string[] }
 }
 
-/** All that a score event says. */
-export interface ScoreEvent {
-  /** `topic/partition/offset` of the input: the same when the message is scored again. */
-  readonly eventId: string
-  readonly id: string
-  readonly source: SourceMessage
-  readonly model: Scorer['model']
-  /** The model's labels; `scores` is in their order. */
-  readonly labels: readonly string[]
-  readonly scores: Float32Array
-  readonly decided: readonly string[]
-  readonly tokens: number
-  readonly windows: number
-  readonly truncated: boolean
-  readonly scoredAtMs: number
-}
-
 export interface FormatPorts {
   /** Throws (or rejects with) a dead-letter fault, or a retry fault such as REGISTRY_UNREACHABLE. */
-  readonly decodeInput: (message: SourceMessage) => DecodedText | Promise<DecodedText>
-  readonly encodeScores: (event: ScoreEvent) => Buffer
-  /** The message unchanged, with headers that say why it is dead. `stage`: where it failed. */
-  readonly deadLetter: (message: SourceMessage, error: LabelstreamError, stage: string) => OutgoingMessage
+  readonly decodeInput: (message: SourceMessage) => DecodedInput | Promise<DecodedInput>
+  readonly encodeScores: (event: LabelScores) => Buffer
+  /** The message unchanged, with headers that say why it is dead. */
+  readonly deadLetter: (
+    message: SourceMessage,
+    stage: DeadLetterStage,
+    error: LabelstreamError,
+  ) => OutgoingMessage
 }
 
-export interface DecodedText {
-  readonly id: string
-  readonly text: string
-}
+/** A text to score, or nothing to do. */
+export type DecodedInput = { readonly id: string; readonly text: string } | { readonly skip: string }
 
 /** One method per event worth counting. */
 export interface PipelineMetrics {

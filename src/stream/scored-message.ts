@@ -1,4 +1,5 @@
 import type { MessageHeaders } from '../formats/message.ts'
+import { eventIdOf } from '../formats/text-value.ts'
 import { messageBytes, type InFlightMessage, type Outcome } from './partition-stream.ts'
 import type { FormatPorts, PipelineMetrics, Scorer } from './ports.ts'
 
@@ -25,23 +26,27 @@ export class ScoreBuilder {
     const { model, labels } = this.#scorer
     const { scores, decided } = this.#scorer.decide(message.logits ?? new Float32Array(labels.length))
     message.logits = undefined
+    const scoreByLabel: Record<string, number> = {}
+    for (let index = 0; index < labels.length; index++) {
+      const label = labels[index] ?? ''
+      const probability = scores[index] ?? 0
+      scoreByLabel[label] = probability
+      this.#metrics.score(label, probability)
+    }
+    for (const label of decided) this.#metrics.decided(label)
+    const { topic, partition, offset, timestampMs } = source
     const value = this.#encodeScores({
-      eventId: `${source.topic}/${source.partition}/${source.offset}`,
+      eventId: eventIdOf(source),
       id: message.id,
-      source,
+      source: { topic, partition, offset, timestamp: timestampMs },
       model,
-      labels,
-      scores,
-      decided,
+      scores: scoreByLabel,
+      labels: decided,
       tokens: message.tokens,
       windows: message.windows,
       truncated: message.truncated,
-      scoredAtMs: nowMs,
+      scoredAt: nowMs,
     })
-    for (let index = 0; index < labels.length; index++) {
-      this.#metrics.score(labels[index] ?? '', scores[index] ?? 0)
-    }
-    for (const label of decided) this.#metrics.decided(label)
     const outgoing = { key: source.key, value, headers: this.#headers(source.headers) }
     return { kind: 'score', sizeBytes: messageBytes(outgoing), message: outgoing, reason: undefined }
   }

@@ -1,5 +1,6 @@
 import { monotonicMs } from '../core/clock.ts'
 import { LabelstreamError } from '../core/errors.ts'
+import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import { assertBatchLimits, nextDispatch, type BatchLimits } from './batcher.ts'
 import { notScorable } from './bisection.ts'
 import type { Tokenized } from './intake.ts'
@@ -21,7 +22,7 @@ export interface ScoringEffects {
   readonly moreExpected: () => boolean
   /** All windows of the text are scored; `message.logits` holds the pooled logits. */
   readonly scored: (message: InFlightMessage) => void
-  readonly dead: (message: InFlightMessage, error: LabelstreamError, stage: string) => void
+  readonly dead: (message: InFlightMessage, stage: DeadLetterStage, error: LabelstreamError) => void
   /** A batch was taken in; some of these messages may have their outcome now. */
   readonly settled: (messages: readonly InFlightMessage[]) => void
   readonly failed: (error: LabelstreamError) => void
@@ -61,7 +62,7 @@ export class Scoring {
         this.#takeIn(rows, result, tag)
       },
       condemned: (row, error) => {
-        if (row.message.open) effects.dead(row.message, notScorable(row.message.source, error), 'score')
+        effects.dead(row.message, 'inference', notScorable(row.message.source, error))
         effects.settled([row.message])
       },
       retried: (error) => {

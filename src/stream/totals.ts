@@ -1,0 +1,68 @@
+import type { InFlightMessage, PartitionStream } from './partition-stream.ts'
+import type { PipelineMetrics } from './ports.ts'
+
+export interface PipelineTotals {
+  readonly consumed: number
+  readonly scored: number
+  readonly deadLettered: number
+  readonly skipped: number
+  readonly paddedTokens: number
+  readonly realTokens: number
+  /** Monotonic milliseconds; undefined before the first fetch and the first acknowledgement. */
+  readonly firstFetchMs: number | undefined
+  readonly lastAckMs: number | undefined
+}
+
+/** Counts messages on their way in and out, for the totals and for the metrics alike. */
+export class Totals {
+  readonly #metrics: PipelineMetrics
+  readonly #modelName: string
+  #consumed = 0
+  #scored = 0
+  #deadLettered = 0
+  #skipped = 0
+  #firstFetchMs: number | undefined
+  #lastAckMs: number | undefined
+
+  constructor(metrics: PipelineMetrics, modelName: string) {
+    this.#metrics = metrics
+    this.#modelName = modelName
+  }
+
+  consumed(topic: string, messages: number, nowMs: number): void {
+    if (messages === 0) return
+    this.#consumed += messages
+    this.#firstFetchMs ??= nowMs
+    this.#metrics.consumed(topic, messages)
+  }
+
+  acknowledged(stream: PartitionStream, run: readonly InFlightMessage[], nowMs: number): void {
+    let scored = 0
+    let skipped = 0
+    for (const { outcome, readMs } of run) {
+      if (outcome?.kind === 'score') scored++
+      else if (outcome?.kind === 'skip') skipped++
+      else this.#metrics.deadLettered(outcome?.reason ?? '')
+      this.#metrics.endToEnd((nowMs - readMs) / 1000)
+    }
+    this.#lastAckMs = nowMs
+    this.#scored += scored
+    this.#skipped += skipped
+    this.#deadLettered += run.length - scored - skipped
+    if (scored > 0) this.#metrics.scored(this.#modelName, scored)
+    if (skipped > 0) this.#metrics.skipped(stream.topic, skipped)
+  }
+
+  snapshot(tokens: { readonly paddedTokens: number; readonly realTokens: number }): PipelineTotals {
+    return {
+      consumed: this.#consumed,
+      scored: this.#scored,
+      deadLettered: this.#deadLettered,
+      skipped: this.#skipped,
+      paddedTokens: tokens.paddedTokens,
+      realTokens: tokens.realTokens,
+      firstFetchMs: this.#firstFetchMs,
+      lastAckMs: this.#lastAckMs,
+    }
+  }
+}
