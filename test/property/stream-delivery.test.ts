@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, test } from 'node:test'
+import { seededRandom } from '../../src/core/random.ts'
+import { Pipeline } from '../../src/stream/pipeline.ts'
+import {
+  noMetrics,
+  PretendedReader,
+  pretendedFormats,
+  pretendedScorer,
+  StreamWorld,
+  type PretendedText,
+} from '../support/stream-world.ts'
+
+const text: fc.Arbitrary<PretendedText> = fc.record({
+  kind: fc.oneof(
+    { weight: 40, arbitrary: fc.constant('text' as const) },
+    { weight: 5, arbitrary: fc.constant('long' as const) },
+    { weight: 1, arbitrary: fc.constant('poison' as const) },
+    { weight: 2, arbitrary: fc.constant('badInput' as const) },
+    { weight: 2, arbitrary: fc.constant('tombstone' as const) },
+  ),
+  gap: fc.oneof(
+    { weight: 9, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }) },
+  ),
+})
+
+const partitions = fc.array(fc.array(text, { maxLength: 120 }), { minLength: 1, maxLength: 4 })
+
+/** After so many turns of the event loop: a rebalance to these partitions, or a stop and a new start. */
+const interruption = fc.record({
+  turns: fc.integer({ min: 0, max: 60 }),
+  what: fc.oneof(
+    fc.record({ keep: fc.integer({ min: 0, max: 15 }) }),
+    fc.record({ stopWithinMs: fc.constantFrom(0, 5, 1_000) }),
+  ),
+})
+
+const options = {
+  topics: { scores: 'scores', deadLetters: 'dead-letters' },
+  limits: { budgetTokens: 256, maxRows: 16, maxWaitMs: 1 },
+  maxInFlightBytes: 40_000,
+  commitIntervalMs: 2,
+  chunkTexts: 16,
+  poolWindows: 64,
+  sendMessages: 10,
+}
+
+async function startPipeline(world: StreamWorld, crashes: number) {
+  const scorer = pretendedScorer(world, crashes)
+  const pipeline = await Pipeline.create(options, {
+    writer: world.writer,
+    scorer,
+    formats: pretendedFormats(world, 0),
+    metrics: noMetrics,
+    random: world.random.next,
+  })
+  const reader = new PretendedReader(world, pipeline.handlers)
+  await pipeline.start(reader)
+  return { pipeline, reader }
+}
+
+describe('the pipeline, over random faults', () => {
+  test('gives every message its outcome exactly once, in order, when only inference fails', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        partitions,
+        fc.integer(),
+        fc.constantFrom(0, 0.1, 0.3),
+        async (texts, seed, crashes) => {
+          const world = new StreamWorld(texts, seededRandom(seed))
+          const { pipeline } = await startPipeline(world, crashes)
+          await pipeline.untilEnd(world.endOffsets, world.startOffsets)
+          await pipeline.stop({ deadlineMs: 1_000 })
+          await pipeline.finished
+          world.check(false)
+          const { consumed, scored, deadLettered, skipped } = pipeline.totals
+          assert.equal(consumed, texts.flat().length)
+          assert.equal(consumed, scored + deadLettered + skipped)
+          assert.equal(pipeline.inFlightBytes, 0)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  test('loses nothing and commits nothing early through rebalances, stops and restarts', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        partitions,
+        fc.integer(),
+        fc.array(interruption, { maxLength: 5 }),
+        async (texts, seed, interruptions) => {
+          const world = new StreamWorld(texts, seededRandom(seed))
+          let { pipeline, reader } = await startPipeline(world, 0.1)
+          for (const { turns, what } of interruptions) {
+            for (let turn = 0; turn < turns; turn++) await nextTurn()
+            if ('keep' in what) {
+              reader.assign([...texts.keys()].filter((partition) => (what.keep >> partition) & 1))
+            } else {
+              await pipeline.stop({ deadlineMs: what.stopWithinMs })
+              ;({ pipeline, reader } = await startPipeline(world, 0.1))
+            }
+          }
+          reader.assign([...texts.keys()])
+          await pipeline.untilEnd(world.endOffsets, world.startOffsets)
+          await pipeline.stop({ deadlineMs: 1_000 })
+          world.check(true)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+})

@@ -1,0 +1,344 @@
+import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { LabelstreamError } from '../../src/core/errors.ts'
+import type { OutgoingMessage, Position, SourceMessage } from '../../src/formats/message.ts'
+import type { LabelScores } from '../../src/formats/scores.ts'
+import type {
+  FormatPorts,
+  IntakeHandlers,
+  PipelineMetrics,
+  ReaderPort,
+  Scorer,
+  WriterPort,
+} from '../../src/stream/ports.ts'
+import type { Random } from '../../src/core/random.ts'
+
+/** Number of labels of the pretended model. */
+export const labels = ['a', 'b', 'c'] as const
+
+/** A text is `LENGTH:WINDOWS:NUMBER`; its logits follow from NUMBER, and `poison:` kills the inference process. */
+export interface PretendedText {
+  readonly kind: 'text' | 'long' | 'poison' | 'badInput' | 'tombstone'
+  readonly gap: number
+}
+
+/** Kafka, in memory: one input topic, what was written, what was committed. Checks promises as they are made. */
+export class StreamWorld {
+  readonly log: SourceMessage[][] = []
+  readonly ends: number[] = []
+  readonly committed: number[] = []
+  /** Every acknowledged outcome: input partition, offset, which topic, in which generation of the consumer. */
+  readonly outcomes: { partition: number; offset: number; kind: 'score' | 'dead'; generation: number }[] = []
+  readonly #acknowledged: Set<number>[] = []
+  readonly random: Random
+  generation = 0
+  readonly #sending = new Set<string>()
+
+  constructor(partitions: readonly (readonly PretendedText[])[], random: Random) {
+    this.random = random
+    partitions.forEach((texts, partition) => {
+      let offset = 0
+      const messages = texts.map((text): SourceMessage => {
+        offset += text.gap
+        return {
+          topic: 'texts',
+          partition,
+          offset: offset++,
+          timestampMs: 1_000,
+          key: Buffer.from(`k${offset}`),
+          value: valueOf(text, partition * 100_000 + offset, random),
+          headers: offset % 2 === 0 ? { kept: 'yes' } : {},
+        }
+      })
+      this.log.push(messages)
+      // One control record behind the last message.
+      this.ends.push(offset + (messages.length > 0 ? 1 : 0))
+      this.committed.push(0)
+      this.#acknowledged.push(new Set())
+    })
+  }
+
+  get endOffsets(): Position[] {
+    return this.ends.map((offset, partition) => ({ topic: 'texts', partition, offset }))
+  }
+
+  readonly startOffsets = (): Promise<Position[]> =>
+    Promise.resolve(this.committed.map((offset, partition) => ({ topic: 'texts', partition, offset })))
+
+  /** A few turns of the event loop. */
+  async pass(most: number): Promise<void> {
+    for (let turns = this.random.integer(most + 1); turns > 0; turns--) await nextTurn()
+  }
+
+  readonly writer: WriterPort = {
+    partitionCount: () => Promise.resolve(2),
+    send: async (topic, partition, messages) => {
+      const sources = messages.map((message) => sourceOf(message))
+      const first = sources[0]
+      assert.ok(first !== undefined, 'an empty send')
+      assert.equal(partition, first.partition % 2)
+      const generation = this.generation
+      const lane = `${generation}/${topic}/${first.partition}`
+      assert.ok(!this.#sending.has(lane), 'two sends of one input partition at once')
+      this.#sending.add(lane)
+      await this.pass(4)
+      this.#sending.delete(lane)
+      for (const source of sources) {
+        assert.equal(source.partition, first.partition)
+        this.outcomes.push({ ...source, kind: topic === 'scores' ? 'score' : 'dead', generation })
+        this.#acknowledged[source.partition]?.add(source.offset)
+      }
+    },
+  }
+
+  /** Throws when an offset below the new committed one has no durable outcome. */
+  commit(position: Position): void {
+    const { partition, offset } = position
+    assert.ok(offset <= (this.ends[partition] ?? 0), 'a commit beyond the end')
+    assert.ok(offset >= (this.committed[partition] ?? 0), 'a commit went backwards')
+    for (const message of this.log[partition] ?? []) {
+      if (message.offset >= offset || message.value === null) continue
+      assert.ok(
+        this.#acknowledged[partition]?.has(message.offset),
+        `${partition}/${message.offset} is committed without an outcome`,
+      )
+    }
+    this.committed[partition] = offset
+  }
+
+  /** Checks that every message has its outcome, the right one, once or (`redelivered`) at least once. */
+  check(redelivered: boolean): void {
+    const seen = new Map<string, number>()
+    const last = new Map<string, number>()
+    for (const { partition, offset, kind, generation } of this.outcomes) {
+      const message = this.log[partition]?.find((each) => each.offset === offset)
+      const text = message?.value?.toString() ?? ''
+      const expected = text.startsWith('poison') || text.startsWith('bad') ? 'dead' : 'score'
+      assert.equal(kind, expected, `${partition}/${offset}`)
+      const key = `${partition}/${offset}`
+      seen.set(key, (seen.get(key) ?? 0) + 1)
+      const lane = `${generation}/${partition}/${kind}`
+      assert.ok((last.get(lane) ?? -1) < offset, `${key} came out of order`)
+      last.set(lane, offset)
+    }
+    this.log.forEach((messages, partition) => {
+      for (const message of messages) {
+        const times = seen.get(`${partition}/${message.offset}`) ?? 0
+        if (message.value === null) assert.equal(times, 0)
+        else if (redelivered) assert.ok(times >= 1, `${partition}/${message.offset} was lost`)
+        else assert.equal(times, 1, `${partition}/${message.offset}`)
+      }
+      assert.equal(this.committed[partition], this.ends[partition], `partition ${partition} is not committed`)
+    })
+  }
+}
+
+/** A consumer of the world that rebalances when told to. */
+export class PretendedReader implements ReaderPort {
+  readonly #world: StreamWorld
+  readonly #handlers: IntakeHandlers
+  readonly #fetchMessages: number
+  #positions = new Map<number, number>()
+  #paused = false
+  #closed = false
+  #loop: Promise<void> = Promise.resolve()
+  pauses = 0
+
+  constructor(world: StreamWorld, handlers: IntakeHandlers, fetchMessages = 20) {
+    this.#world = world
+    this.#handlers = handlers
+    this.#fetchMessages = fetchMessages
+  }
+
+  start(): void {
+    this.assign([...this.#world.log.keys()])
+    this.#loop = this.#fetch()
+  }
+
+  /** Ends the epoch and begins the next one with these partitions, read from the committed offsets. */
+  assign(partitions: readonly number[]): void {
+    if (this.#closed) return
+    this.#handlers.revoked(this.#world.generation)
+    this.#world.generation++
+    this.#positions = new Map(partitions.map((each) => [each, this.#world.committed[each] ?? 0]))
+    this.#handlers.assigned(
+      this.#world.generation,
+      partitions.map((partition) => ({ topic: 'texts', partition })),
+    )
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.pauses++
+  }
+
+  resume(): void {
+    this.#paused = false
+  }
+
+  async commit(epoch: number, offsets: readonly Position[]): Promise<'committed' | 'stale'> {
+    await this.#world.pass(2)
+    if (epoch !== this.#world.generation || this.#closed) return 'stale'
+    if (this.#world.random.next() < 0.05) throw new LabelstreamError('BROKER_UNREACHABLE', 'no broker')
+    for (const position of offsets) this.#world.commit(position)
+    return 'committed'
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#loop
+  }
+
+  async #fetch(): Promise<void> {
+    const { random } = this.#world
+    while (!this.#closed) {
+      await this.#world.pass(3)
+      await nextTurn()
+      if (this.#paused) continue
+      for (const partition of random.shuffle([...this.#positions.keys()])) {
+        const from = this.#positions.get(partition)
+        const end = this.#world.ends[partition] ?? 0
+        if (from === undefined || from >= end) continue
+        const count = 1 + random.integer(this.#fetchMessages)
+        const rest = (this.#world.log[partition] ?? []).filter((message) => message.offset >= from)
+        const messages = rest.slice(0, count)
+        const nextOffset = rest[count]?.offset ?? end
+        this.#positions.set(partition, nextOffset)
+        const batch = { topic: 'texts', partition, messages, nextOffset, highWatermark: end }
+        this.#handlers.records(this.#world.generation, batch)
+      }
+    }
+  }
+}
+
+/** A model whose process crashes now and then, and always for poison. */
+export function pretendedScorer(world: StreamWorld, crashes: number): Scorer & { runs: () => number } {
+  let runs = 0
+  let mayCrash = true
+  let crashEpoch = 0
+  return {
+    model: { name: 'pretended', version: '1', digest: 'd', precision: 'fp32' },
+    labels,
+    maxTokens: 64,
+    knownGoodText: '4:1:0',
+    runs: () => runs,
+    tokenizer: {
+      tokenize: async (texts) => {
+        await world.pass(2)
+        return texts.map((text) => tokensOf(text))
+      },
+    },
+    inference: {
+      run: async (windows) => {
+        runs++
+        const born = crashEpoch
+        // Never twice running: a row that is tried alone survives its second try.
+        const crash = mayCrash && world.random.next() < crashes
+        mayCrash = !crash
+        await world.pass(4)
+        const longest = Math.max(...windows.map((window) => window.length))
+        if (crash || windows.some((window) => window[0] === poisonToken)) {
+          crashEpoch++
+          throw new LabelstreamError(
+            world.random.next() < 0.5 ? 'INFERENCE_CRASHED' : 'INFERENCE_HUNG',
+            'gone',
+          )
+        }
+        // The process that this batch was queued at is gone.
+        if (born !== crashEpoch) throw new LabelstreamError('INFERENCE_CRASHED', 'gone')
+        const values = new Float32Array(windows.length * labels.length)
+        windows.forEach((window, row) => {
+          for (let label = 0; label < labels.length; label++) {
+            values[row * labels.length + label] = (window[1] ?? 0) + label
+          }
+        })
+        return { values, width: labels.length, seconds: 0.001, paddedTokens: longest * windows.length }
+      },
+    },
+    decide: (logits) => ({ scores: logits.slice(), decided: ['a'] }),
+  }
+}
+
+export function pretendedFormats(world: StreamWorld, registryFaults: number): FormatPorts {
+  return {
+    decodeInput: (message) => {
+      const text = message.value?.toString() ?? ''
+      if (world.random.next() < registryFaults) {
+        return Promise.reject(new LabelstreamError('REGISTRY_UNREACHABLE', 'no registry'))
+      }
+      if (text.startsWith('bad')) throw new LabelstreamError('INPUT_EMPTY_TEXT', 'nothing there')
+      const decoded = { id: message.key?.toString() ?? '', text }
+      return world.random.next() < 0.1 ? Promise.resolve(decoded) : decoded
+    },
+    encodeScores: (event: LabelScores) => {
+      const source = world.log[event.source.partition]?.find(({ offset }) => offset === event.source.offset)
+      const text = source?.value?.toString() ?? ''
+      const [length, windows, number] = text.split(':').map(Number)
+      assert.equal(event.windows, windows)
+      assert.equal(event.tokens, length)
+      // The largest window of the text decides, whatever batch each window was in.
+      assert.equal(event.scores['a'], Math.fround((number ?? 0) + (windows ?? 1) - 1))
+      return Buffer.from(JSON.stringify(event.source))
+    },
+    deadLetter: (message, _stage, error) => ({
+      key: message.key,
+      value: Buffer.from(JSON.stringify({ partition: message.partition, offset: message.offset })),
+      headers: { reason: error.code },
+    }),
+  }
+}
+
+export const noMetrics: PipelineMetrics = {
+  consumed: () => undefined,
+  scored: () => undefined,
+  skipped: () => undefined,
+  deadLettered: () => undefined,
+  batch: () => undefined,
+  tokenized: () => undefined,
+  queueWait: () => undefined,
+  endToEnd: () => undefined,
+  inFlightBytes: () => undefined,
+  lag: () => undefined,
+  committed: () => undefined,
+  rebalance: () => undefined,
+  retried: () => undefined,
+  score: () => undefined,
+  decided: () => undefined,
+}
+
+const poisonToken = 666
+
+function valueOf(text: PretendedText, number: number, random: Random): Buffer | null {
+  const length = 3 + random.integer(60)
+  switch (text.kind) {
+    case 'text':
+      return Buffer.from(`${length}:1:${number}`)
+    case 'long':
+      return Buffer.from(`${length}:3:${number}`)
+    case 'poison':
+      return Buffer.from(`poison:${number}`)
+    case 'badInput':
+      return Buffer.from(`bad:${number}`)
+    case 'tombstone':
+      return null
+  }
+}
+
+function tokensOf(text: string) {
+  if (text.startsWith('poison')) {
+    return { windows: [Int32Array.of(poisonToken, 0, 0, 0)], tokens: 4, truncated: false }
+  }
+  const [length = 3, count = 1, number = 0] = text.split(':').map(Number)
+  const windows = Array.from({ length: count }, (_, index) => {
+    const window = new Int32Array(Math.max(2, length - index))
+    window[1] = number + ((index + 1) % count)
+    return window
+  })
+  return { windows, tokens: length, truncated: false }
+}
+
+function sourceOf(message: OutgoingMessage): { partition: number; offset: number } {
+  assert.ok(message.value !== null)
+  const { partition, offset } = JSON.parse(message.value.toString()) as { partition: number; offset: number }
+  return { partition, offset }
+}
