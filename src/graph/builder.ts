@@ -179,7 +179,8 @@ export class GraphBuilder {
   }
 
   #constant(type: ElementType, shape: readonly number[], values: readonly Dimension[]): Tensor {
-    const key = `${type}:${shape.length}:${values.join(',')}`
+    const spelled = values.map((value) => (Object.is(value, -0) ? '-0' : value))
+    const key = `${type}:${shape.length}:${spelled.join(',')}`
     const shared = this.#constants.get(key)
     if (shared !== undefined) return shared
     const numbers = values.map(Number)
