@@ -1,5 +1,6 @@
 import { monotonicMs } from '../core/clock.ts'
 import { LabelstreamError } from '../core/errors.ts'
+import { poolMaximum } from './pooling.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import { assertBatchLimits, nextDispatch, type BatchLimits } from './batcher.ts'
 import { notScorable } from './bisection.ts'
@@ -198,9 +199,7 @@ function pool(message: InFlightMessage, logits: Float32Array): void {
     message.logits = message.windowsLeft === 0 ? logits : logits.slice()
     return
   }
-  for (let label = 0; label < pooled.length; label++) {
-    pooled[label] = Math.max(pooled[label] ?? -Infinity, logits[label] ?? -Infinity)
-  }
+  poolMaximum(pooled, logits)
 }
 
 /** NaN from a broken model or accelerator must not become a score, nor silently a dead letter. */

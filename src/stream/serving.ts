@@ -111,7 +111,7 @@ async function checkGoldenTexts(model: Model, scorer: Scorer, budgetTokens: numb
   const results = await scoreTexts(
     scorer,
     golden.map(({ text }) => text),
-    budgetTokens,
+    { budgetTokens },
   )
   const tolerance = goldenTolerance[scorer.model.precision] ?? 0.02
   for (const [index, { scores }] of results.entries()) {

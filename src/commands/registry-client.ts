@@ -1,0 +1,15 @@
+import { SchemaRegistry } from '../formats/registry.ts'
+import type { Settings } from '../settings/catalogue.ts'
+import { secretFrom } from './kafka-client.ts'
+
+/** The schema registry that the settings name, or undefined. Throws FILE_UNREADABLE or SETTING_INVALID. */
+export function registryOf(settings: Settings): SchemaRegistry | undefined {
+  if (settings['registry.url'] === '') return undefined
+  const username = settings['registry.username']
+  const passwordFile = settings['registry.passwordFile']
+  return new SchemaRegistry({
+    url: settings['registry.url'],
+    ...(username === '' ? {} : { username }),
+    ...(passwordFile === '' ? {} : { password: secretFrom('registry.passwordFile', passwordFile) }),
+  })
+}
