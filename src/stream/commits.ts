@@ -13,6 +13,7 @@ export class Committer {
   readonly #metrics: PipelineMetrics
   /** The partitions of the epoch that is current now. */
   readonly #streams: () => Iterable<PartitionStream>
+  readonly #failed: (error: LabelstreamError) => void
   readonly #timer: NodeJS.Timeout
   #underWay: Promise<void> = Promise.resolve()
 
@@ -25,16 +26,18 @@ export class Committer {
     this.#reader = reader
     this.#metrics = metrics
     this.#streams = streams
+    this.#failed = options.failed
     this.#timer = setInterval(() => {
       // In turn: two commits at once could arrive in the wrong order.
-      this.#underWay = this.#underWay.then(async () => {
-        try {
-          await this.#commit()
-        } catch (thrown) {
-          options.failed(asLabelstreamError(thrown))
-        }
-      })
+      this.#underWay = this.#underWay.then(() => this.#attempt())
     }, options.intervalMs)
+  }
+
+  /** Commits what is finished at this moment, without waiting for an earlier commit. */
+  commitNow(): void {
+    const earlier = this.#underWay
+    const now = this.#attempt()
+    this.#underWay = earlier.then(() => now)
   }
 
   /** Commits a last time. Rejects when the broker refuses; gives up quietly when it cannot be reached. */
@@ -43,6 +46,14 @@ export class Committer {
     await this.#underWay
     for (let attempt = 1; !(await this.#commit()) && attempt < finalAttempts; attempt++) {
       await sleep(finalRetryMs * attempt)
+    }
+  }
+
+  async #attempt(): Promise<void> {
+    try {
+      await this.#commit()
+    } catch (thrown) {
+      this.#failed(asLabelstreamError(thrown))
     }
   }
 

@@ -1,19 +1,15 @@
 import type { Position } from '../formats/message.ts'
 import { partitionKey, type PartitionStream } from './partition-stream.ts'
 
-/** Whether every partition of the current epoch is finished up to its end offset. */
+/** Waits until every partition of the current assignment is finished up to its end offset. */
 export class EndWatch {
   readonly #ends: ReadonlyMap<string, number>
-  readonly #startOffsets: () => Promise<readonly Position[]>
-  readonly #reached: PromiseWithSettlers
-  #starts = new Map<string, number>()
-  #knownEpoch: number | undefined
+  readonly #reached = promiseWithSettlers()
 
-  /** `startOffsets`: where the group's partitions start now (committed offset, else the log's start). */
-  constructor(endOffsets: readonly Position[], startOffsets: () => Promise<readonly Position[]>) {
-    this.#ends = byPartition(endOffsets)
-    this.#startOffsets = startOffsets
-    this.#reached = promiseWithSettlers()
+  constructor(endOffsets: readonly Position[]) {
+    this.#ends = new Map(
+      endOffsets.map(({ topic, partition, offset }) => [partitionKey(topic, partition), offset]),
+    )
   }
 
   get reached(): Promise<void> {
@@ -21,25 +17,13 @@ export class EndWatch {
   }
 
   /**
-   * Partitions were assigned: asks where they start, because one with nothing left to read never reports progress.
+   * Looks again after an assignment or progress. A partition counts only once its start is known, so a member does
+   * not take one that it has not begun to read for finished.
    */
-  async assigned(epoch: number, streams: ReadonlyMap<string, PartitionStream>): Promise<void> {
-    this.#knownEpoch = undefined
-    try {
-      this.#starts = byPartition(await this.#startOffsets())
-      this.#knownEpoch = epoch
-      this.check(epoch, streams)
-    } catch (error) {
-      this.#reached.reject(error)
-    }
-  }
-
-  /** Looks again after progress. */
-  check(epoch: number, streams: ReadonlyMap<string, PartitionStream>): void {
-    if (epoch !== this.#knownEpoch) return
+  check(streams: ReadonlyMap<string, PartitionStream>): void {
     for (const [key, stream] of streams) {
-      const done = Math.max(stream.ledger.committable() ?? 0, this.#starts.get(key) ?? 0)
-      if (!stream.live || done < (this.#ends.get(key) ?? 0)) return
+      const finished = stream.ledger.committable()
+      if (finished === undefined || finished < (this.#ends.get(key) ?? 0)) return
     }
     this.#reached.resolve()
   }
@@ -61,8 +45,4 @@ export function promiseWithSettlers(): PromiseWithSettlers {
   })
   promise.catch(() => undefined)
   return { promise, resolve, reject }
-}
-
-function byPartition(positions: readonly Position[]): Map<string, number> {
-  return new Map(positions.map(({ topic, partition, offset }) => [partitionKey(topic, partition), offset]))
 }

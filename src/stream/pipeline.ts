@@ -117,9 +117,7 @@ export class Pipeline {
     )
     this.handlers = {
       assigned: this.#assigned.bind(this),
-      revoked: (epoch) => {
-        if (epoch === this.#epoch) this.#dropEpoch()
-      },
+      revoked: this.#revoked.bind(this),
       records: this.#records.bind(this),
       failed: shared.failed,
     }
@@ -154,14 +152,14 @@ export class Pipeline {
   }
 
   /**
-   * Resolves when every partition assigned to this member is finished up to its end offset. `startOffsets` is asked
-   * after each assignment for where the group's partitions start (the committed offset, else the log's start), so
-   * that a partition with nothing to read counts as finished. Rejects when the pipeline fails.
+   * Resolves when every partition assigned to this member is finished up to its end offset; one with nothing left to
+   * read is finished as soon as the reader tells where it starts. Resolves too when the pipeline is stopped before,
+   * and rejects when it fails.
    */
-  untilEnd(endOffsets: readonly Position[], startOffsets: () => Promise<readonly Position[]>): Promise<void> {
-    const watch = new EndWatch(endOffsets, startOffsets)
+  untilEnd(endOffsets: readonly Position[]): Promise<void> {
+    const watch = new EndWatch(endOffsets)
     this.#endWatch = watch
-    if (this.#epoch !== undefined) void watch.assigned(this.#epoch, this.#streams)
+    this.#checkEnd()
     return Promise.race([watch.reached, this.finished])
   }
 
@@ -237,7 +235,14 @@ export class Pipeline {
       this.#streams.set(partitionKey(topic, partition), stream)
     }
     this.#ports.metrics.rebalance()
-    void this.#endWatch?.assigned(epoch, this.#streams)
+    this.#checkEnd()
+  }
+
+  #revoked(epoch: number): void {
+    if (epoch !== this.#epoch) return
+    // The last moment in which the epoch can commit: the next owner then repeats less.
+    if (this.#state === 'running') this.#committer?.commitNow()
+    this.#dropEpoch()
   }
 
   /** Forgets all that the epoch had in hand: its partitions go to someone who reads from the last commit. */
@@ -279,7 +284,11 @@ export class Pipeline {
     if (texts.length < entered) void this.#publish(stream)
     // The lag may have become zero: then what waits need not wait for more.
     if (texts.length === 0) this.#scoring.pump()
-    this.#endWatch?.check(epoch, this.#streams)
+    this.#checkEnd()
+  }
+
+  #checkEnd(): void {
+    if (this.#epoch !== undefined) this.#endWatch?.check(this.#streams)
   }
 
   #moreExpected(): boolean {
@@ -334,6 +343,6 @@ export class Pipeline {
     if (!stream.live) return
     if (this.#budget.release(sizeBytes) && this.#state === 'running') this.#reader?.resume()
     this.#ports.metrics.inFlightBytes(this.#budget.inFlightBytes)
-    this.#endWatch?.check(stream.epoch, this.#streams)
+    this.#checkEnd()
   }
 }

@@ -16,7 +16,9 @@ export interface FetchedRecords {
 /** What the pipeline hears from the consumer. All of it returns at once. */
 export interface IntakeHandlers {
   assigned(epoch: number, partitions: readonly { topic: string; partition: number }[]): void
+  /** A commit that is begun inside this call still counts for the epoch. */
   revoked(epoch: number): void
+  /** The first call for a partition has no messages: its nextOffset is where reading begins. */
   records(epoch: number, batch: FetchedRecords): void
   failed(error: LabelstreamError): void
 }

@@ -1,3 +1,4 @@
+import { asLabelstreamError } from '../core/errors.ts'
 import type { OutgoingMessage } from '../formats/message.ts'
 import type { InFlightMessage, PartitionStream } from './partition-stream.ts'
 import type { WriterPort } from './ports.ts'
@@ -47,12 +48,25 @@ export class Publisher {
     }
     const sends: Promise<void>[] = []
     if (scores.length > 0) {
-      sends.push(this.#writer.send(this.#topics.scores, stream.partition % this.#scorePartitions, scores))
+      sends.push(this.#send(this.#topics.scores, stream.partition % this.#scorePartitions, scores))
     }
     if (deadLetters.length > 0) {
       const partition = stream.partition % this.#deadLetterPartitions
-      sends.push(this.#writer.send(this.#topics.deadLetters, partition, deadLetters))
+      sends.push(this.#send(this.#topics.deadLetters, partition, deadLetters))
     }
     await Promise.all(sends)
+  }
+
+  /** Halves what a topic with a small `max.message.bytes` refuses: its limit is for the whole send. */
+  async #send(topic: string, partition: number, messages: readonly OutgoingMessage[]): Promise<void> {
+    try {
+      await this.#writer.send(topic, partition, messages)
+    } catch (thrown) {
+      const error = asLabelstreamError(thrown)
+      if (error.code !== 'RECORD_TOO_LARGE' || messages.length === 1) throw error
+      const middle = messages.length >>> 1
+      await this.#send(topic, partition, messages.slice(0, middle))
+      await this.#send(topic, partition, messages.slice(middle))
+    }
   }
 }

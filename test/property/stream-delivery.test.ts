@@ -72,7 +72,7 @@ describe('the pipeline, over random faults', () => {
         async (texts, seed, crashes) => {
           const world = new StreamWorld(texts, seededRandom(seed))
           const { pipeline } = await startPipeline(world, crashes)
-          await pipeline.untilEnd(world.endOffsets, world.startOffsets)
+          await pipeline.untilEnd(world.endOffsets)
           await pipeline.stop({ deadlineMs: 1_000 })
           await pipeline.finished
           world.check(false)
@@ -105,7 +105,7 @@ describe('the pipeline, over random faults', () => {
             }
           }
           reader.assign([...texts.keys()])
-          await pipeline.untilEnd(world.endOffsets, world.startOffsets)
+          await pipeline.untilEnd(world.endOffsets)
           await pipeline.stop({ deadlineMs: 1_000 })
           world.check(true)
         },

@@ -62,9 +62,6 @@ export class StreamWorld {
     return this.ends.map((offset, partition) => ({ topic: 'texts', partition, offset }))
   }
 
-  readonly startOffsets = (): Promise<Position[]> =>
-    Promise.resolve(this.committed.map((offset, partition) => ({ topic: 'texts', partition, offset })))
-
   /** A few turns of the event loop. */
   async pass(most: number): Promise<void> {
     for (let turns = this.random.integer(most + 1); turns > 0; turns--) await nextTurn()
@@ -165,6 +162,11 @@ export class PretendedReader implements ReaderPort {
       this.#world.generation,
       partitions.map((partition) => ({ topic: 'texts', partition })),
     )
+    for (const [partition, nextOffset] of this.#positions) {
+      const highWatermark = this.#world.ends[partition] ?? 0
+      const start = { topic: 'texts', partition, messages: [], nextOffset, highWatermark }
+      this.#handlers.records(this.#world.generation, start)
+    }
   }
 
   pause(): void {
@@ -177,8 +179,10 @@ export class PretendedReader implements ReaderPort {
   }
 
   async commit(epoch: number, offsets: readonly Position[]): Promise<'committed' | 'stale'> {
-    await this.#world.pass(2)
     if (epoch !== this.#world.generation || this.#closed) return 'stale'
+    // A commit that the epoch began counts for it, if nobody has begun to read from the old one.
+    await this.#world.pass(2)
+    if (epoch !== this.#world.generation) return 'stale'
     if (this.#world.random.next() < 0.05) throw new LabelstreamError('BROKER_UNREACHABLE', 'no broker')
     for (const position of offsets) this.#world.commit(position)
     return 'committed'
@@ -206,6 +210,9 @@ export class PretendedReader implements ReaderPort {
         this.#positions.set(partition, nextOffset)
         const batch = { topic: 'texts', partition, messages, nextOffset, highWatermark: end }
         this.#handlers.records(this.#world.generation, batch)
+        // What an earlier epoch fetched may arrive late, and must not count.
+        if (random.next() < 0.2)
+          this.#handlers.records(this.#world.generation - 1, { ...batch, nextOffset: end })
       }
     }
   }
