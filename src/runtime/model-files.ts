@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sha256 } from '../core/digest.ts'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { readModelConfig } from '../encoders/config.ts'
+import type { ModelConfig } from '../encoders/config.ts'
+import { buildModelGraph } from '../encoders/model.ts'
+import { readSafetensors } from '../formats/safetensors.ts'
+import type { SessionRequest } from './messages.ts'
+
+/**
+ * The ONNX bytes of a model folder, fp32. Every file is compared with its expected digest before it is parsed.
+ * Throws FILE_UNREADABLE, MODEL_CORRUPT and MODEL_UNSUPPORTED, naming the file.
+ */
+export async function buildFromFolder(
+  request: Pick<SessionRequest, 'folder' | 'output' | 'expectedDigests'>,
+): Promise<{ readonly config: ModelConfig; readonly onnx: Uint8Array }> {
+  const { folder, output, expectedDigests } = request
+  const configFile = join(folder, 'config.json')
+  const configBytes = await readVerified(folder, 'config.json', expectedDigests)
+  const weightBytes = await readVerified(folder, 'model.safetensors', expectedDigests)
+  const config = readModelConfig(parseJson(configBytes, configFile))
+  return { config, onnx: buildModelGraph(config, readSafetensors(weightBytes), output) }
+}
+
+async function readVerified(
+  folder: string,
+  name: string,
+  digests: Readonly<Record<string, string>>,
+): Promise<Uint8Array> {
+  const file = join(folder, name)
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(file)
+  } catch (error) {
+    throw new LabelstreamError('FILE_UNREADABLE', `cannot read ${file}: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+  const expected = digests[name]
+  if (expected !== undefined && sha256(bytes) !== expected) {
+    throw new LabelstreamError(
+      'MODEL_CORRUPT',
+      `${file} is not the file of the manifest: its SHA-256 differs`,
+    )
+  }
+  return bytes
+}
+
+function parseJson(bytes: Uint8Array, file: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch (error) {
+    throw new LabelstreamError('MODEL_CORRUPT', `${file} is not JSON`, { cause: error })
+  }
+}

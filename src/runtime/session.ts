@@ -1,0 +1,133 @@
+import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
+import { monotonicMs } from '../core/clock.ts'
+import { asLabelstreamError, LabelstreamError, messageOf } from '../core/errors.ts'
+import { padWindows } from './batch.ts'
+import type {
+  BatchResult,
+  ConcreteProvider,
+  PackedWindows,
+  SessionInfo,
+  SessionRate,
+  SessionRequest,
+} from './messages.ts'
+import { buildFromFolder } from './model-files.ts'
+import { choosePrecision } from './precision.ts'
+import { sessionOptions } from './session-options.ts'
+
+/** A few shapes run once at the start, [rows, columns]: the first run of a session plans and allocates. */
+const warmUpShapes = [
+  [1, 16],
+  [8, 32],
+  [4, 128],
+] as const
+
+/** One encoder in one ONNX Runtime session. Lives in the inference process. */
+export class EncoderSession {
+  readonly info: SessionInfo
+  readonly #session: InferenceSession
+  readonly #output: string
+  readonly #maxPositions: number
+
+  private constructor(session: InferenceSession, info: SessionInfo, output: string, maxPositions: number) {
+    this.#session = session
+    this.info = info
+    this.#output = output
+    this.#maxPositions = maxPositions
+  }
+
+  /** Builds the graph, starts the first provider that works and runs a few shapes. Throws what went wrong. */
+  static async open(request: SessionRequest): Promise<EncoderSession> {
+    const precision = choosePrecision(request.precision)
+    const { config, onnx } = await buildFromFolder(request)
+    const width = request.output === 'logits' ? config.labels.length : config.hiddenSize
+    const { session, provider, fallback } = await createSession(onnx, request)
+    const info: SessionInfo = {
+      provider,
+      precision,
+      width,
+      ...(fallback === undefined ? {} : { providerFallback: fallback }),
+    }
+    const encoder = new EncoderSession(session, info, request.output, config.maxPositions)
+    for (const [rows, columns] of warmUpShapes) {
+      const length = Math.min(columns, config.maxPositions)
+      await encoder.run({ ids: new Int32Array(rows * length), lengths: new Int32Array(rows).fill(length) })
+    }
+    return encoder
+  }
+
+  /** Rejects with INFERENCE_FAILED, or with SETTING_INVALID where a window is longer than the encoder's positions. */
+  async run(windows: PackedWindows): Promise<BatchResult> {
+    const { rows, columns, inputIds, attentionMask } = padWindows(windows)
+    if (columns > this.#maxPositions) {
+      throw new LabelstreamError(
+        'SETTING_INVALID',
+        `a window of ${columns} tokens is longer than the ${this.#maxPositions} positions of the encoder`,
+      )
+    }
+    const startedMs = monotonicMs()
+    const values = await this.#compute(rows, columns, inputIds, attentionMask)
+    const seconds = (monotonicMs() - startedMs) / 1000
+    if (values.length !== rows * this.info.width || !values.every(Number.isFinite)) {
+      throw new LabelstreamError(
+        'INFERENCE_FAILED',
+        `the session answered ${rows} windows with values that are not all numbers`,
+      )
+    }
+    return { values, width: this.info.width, seconds, paddedTokens: rows * columns }
+  }
+
+  /** Batches back to back: how fast the session is when nothing is around it. */
+  async measure(batches: readonly PackedWindows[]): Promise<SessionRate> {
+    let rate: SessionRate = { seconds: 0, rows: 0, realTokens: 0, paddedTokens: 0 }
+    for (const batch of batches) {
+      const { seconds, paddedTokens } = await this.run(batch)
+      rate = {
+        seconds: rate.seconds + seconds,
+        rows: rate.rows + batch.lengths.length,
+        realTokens: rate.realTokens + batch.ids.length,
+        paddedTokens: rate.paddedTokens + paddedTokens,
+      }
+    }
+    return rate
+  }
+
+  async #compute(rows: number, columns: number, ids: Int32Array, mask: Int32Array): Promise<Float32Array> {
+    try {
+      const outputs = await this.#session.run({
+        input_ids: new Tensor('int32', ids, [rows, columns]),
+        attention_mask: new Tensor('int32', mask, [rows, columns]),
+      })
+      const data = outputs[this.#output]?.data
+      if (data instanceof Float32Array) return data
+    } catch (error) {
+      throw new LabelstreamError('INFERENCE_FAILED', `${rows} windows of ${columns}: ${messageOf(error)}`, {
+        cause: error,
+      })
+    }
+    throw new LabelstreamError('INFERENCE_FAILED', `the session has no float32 output ${this.#output}`)
+  }
+}
+
+/** The first provider that takes the model, and why those before it did not. */
+async function createSession(
+  onnx: Uint8Array,
+  request: SessionRequest,
+): Promise<{ session: InferenceSession; provider: ConcreteProvider; fallback?: string }> {
+  const built = new Set(listSupportedBackends().map(({ name }) => name))
+  const reasons: string[] = []
+  for (const provider of request.providers) {
+    try {
+      if (!built.has(provider)) {
+        throw new LabelstreamError('SETTING_INVALID', 'not part of ONNX Runtime on this platform')
+      }
+      const session = await InferenceSession.create(onnx, sessionOptions(provider, request.threads))
+      return { session, provider, ...(reasons.length === 0 ? {} : { fallback: reasons.join('; ') }) }
+    } catch (error) {
+      reasons.push(`${provider}: ${asLabelstreamError(error).message}`)
+    }
+  }
+  throw new LabelstreamError(
+    'MODEL_UNSUPPORTED',
+    `no execution provider takes the model: ${reasons.join('; ')}`,
+  )
+}
