@@ -2,7 +2,8 @@ import type { Admin, Cluster } from 'kafkajs'
 import { type KafkaClient, quietly } from './connect.ts'
 import { openCluster, partitionsOf, withCluster } from './cluster.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
-import { protocolErrorType } from './errors.ts'
+import { repeatWhile } from './backoff.ts'
+import { coordinatorIsMoving, protocolErrorType } from './errors.ts'
 
 export interface NewTopic {
   readonly topic: string
@@ -190,12 +191,15 @@ export async function fetchCommitted(
   topic: string,
   partitions: readonly number[],
 ): Promise<PartitionOffsets> {
-  const coordinator = await cluster.findGroupCoordinator({ groupId: group })
-  const { responses } = await coordinator.offsetFetch({
-    groupId: group,
-    // kafkajs's type wants an offset that the request does not have
-    topics: [{ topic, partitions: partitions.map((partition) => ({ partition, offset: '' })) }],
-  })
+  const fetch = async () => {
+    const coordinator = await cluster.findGroupCoordinator({ groupId: group })
+    return coordinator.offsetFetch({
+      groupId: group,
+      // kafkajs's type wants an offset that the request does not have
+      topics: [{ topic, partitions: partitions.map((partition) => ({ partition, offset: '' })) }],
+    })
+  }
+  const { responses } = await repeatWhile(fetch, coordinatorIsMoving, 15_000)
   return new Map(
     responses.flatMap((row) =>
       row.partitions
@@ -209,7 +213,7 @@ export async function fetchCommitted(
 export async function deleteGroup(client: KafkaClient, group: string): Promise<void> {
   await withAdmin(client, async (admin) => {
     try {
-      await admin.deleteGroups([group])
+      await repeatWhile(() => admin.deleteGroups([group]), coordinatorIsMoving, 15_000)
     } catch (error) {
       if (protocolErrorType(error) === 'GROUP_ID_NOT_FOUND') return
       throw client.error(error, { doing: `deleting group ${group}`, group })

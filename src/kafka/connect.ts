@@ -144,11 +144,11 @@ function kafkaConfig(options: KafkaOptions): KafkaConfig {
   }
 }
 
+/** One step milder than kafkajs's own: what it calls an error it tries again, and what stays is thrown. */
 const logLevels: Readonly<Record<number, KafkaLogLevel>> = {
-  [kafkajs.logLevel.ERROR]: 'error',
+  [kafkajs.logLevel.ERROR]: 'warn',
   [kafkajs.logLevel.WARN]: 'warn',
-  [kafkajs.logLevel.INFO]: 'info',
-  [kafkajs.logLevel.DEBUG]: 'debug',
+  [kafkajs.logLevel.INFO]: 'debug',
 }
 
 /** Only what names a place or a state: kafkajs adds whole errors and payloads to some of its lines. */

@@ -42,6 +42,24 @@ const authenticationTypes = new Set([
   'ILLEGAL_SASL_STATE',
 ])
 
+/** Asking again cannot help: what was asked is wrong. */
+const invalidTypes = new Set([
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'INVALID_TOPIC_EXCEPTION',
+  'INVALID_PARTITIONS',
+  'INVALID_REPLICATION_FACTOR',
+  'INVALID_CONFIG',
+  'INVALID_GROUP_ID',
+  'INVALID_SESSION_TIMEOUT',
+  'INVALID_REQUEST',
+  'INCONSISTENT_GROUP_PROTOCOL',
+  'NON_EMPTY_GROUP',
+  'POLICY_VIOLATION',
+  'UNSUPPORTED_COMPRESSION_TYPE',
+  'UNSUPPORTED_VERSION',
+])
+
 const tooLargeTypes = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
 
 /** The one translation of kafkajs's errors into ours. An error of ours passes unchanged. */
@@ -59,6 +77,17 @@ export function protocolErrorType(error: unknown): string | undefined {
   return causesOf(error)
     .map(faultOf)
     .find((fault) => fault.type !== undefined)?.type
+}
+
+const coordinatorMoves = new Set([
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+])
+
+/** Whether the group's coordinator is being chosen or still loading: it will answer in a moment. */
+export function coordinatorIsMoving(error: unknown): boolean {
+  return coordinatorMoves.has(protocolErrorType(error) ?? '')
 }
 
 interface Row {
@@ -122,6 +151,9 @@ function knownRow(fault: Fault, context: KafkaErrorContext): Row | undefined {
     case undefined:
       break
     default:
+      if (invalidTypes.has(fault.type)) {
+        return { code: 'REQUEST_REFUSED', message: `${doing}: ${fault.type}: ${fault.message}` }
+      }
       if (tooLargeTypes.has(fault.type)) {
         return {
           code: 'RECORD_TOO_LARGE',

@@ -1,0 +1,45 @@
+import type { KafkaMessage } from 'kafkajs'
+
+/** What kafkajs 2.2.4 keeps on a record beside its declared type. */
+interface TransactionFields {
+  readonly isControlRecord?: unknown
+  readonly batchContext?: { readonly producerId?: unknown; readonly inTransaction?: unknown } | undefined
+}
+
+/** A transaction that was aborted: its producer, and the offset of its first record. */
+export interface AbortedTransaction {
+  readonly producerId: string
+  readonly firstOffset: string
+}
+
+const abortMarkerKey = Buffer.from([0, 0, 0, 0])
+
+/**
+ * For each record of a fetch, in offset order, whether a read_committed reader must not see it: it belongs to
+ * an aborted transaction or marks the end of one. As Kafka's own CompletedFetch does it: the list of aborted
+ * transactions is not sorted, and several of them can be under way at the first record. (kafkajs takes the
+ * list for sorted and starts at most one transaction per record, so it lets aborted records through.)
+ */
+export function hiddenRecords(
+  records: readonly KafkaMessage[],
+  aborted: readonly AbortedTransaction[],
+): boolean[] {
+  const waiting = aborted
+    .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) }))
+    .sort((a, b) => a.firstOffset - b.firstOffset)
+  const underWay = new Set<string>()
+  return records.map((record) => {
+    const { isControlRecord, batchContext } = record as KafkaMessage & TransactionFields
+    const producerId = String(batchContext?.producerId)
+    const offset = Number(record.offset)
+    for (let next = waiting[0]; next !== undefined && next.firstOffset <= offset; next = waiting[0]) {
+      underWay.add(next.producerId)
+      waiting.shift()
+    }
+    if (isControlRecord === true) {
+      if (record.key !== null && abortMarkerKey.equals(record.key)) underWay.delete(producerId)
+      return true
+    }
+    return batchContext?.inTransaction === true && underWay.has(producerId)
+  })
+}
