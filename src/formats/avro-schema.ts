@@ -39,6 +39,8 @@ export function parseAvroSchema(
   try {
     return parse(json, '', names)
   } catch (error) {
+    // RangeError: the stack is full
+    if (!(error instanceof SchemaFault || error instanceof RangeError)) throw error
     const why = error instanceof SchemaFault ? error.message : 'it is nested too deeply'
     throw new LabelstreamError('INPUT_UNKNOWN_SCHEMA', `${origin} is not a valid Avro schema: ${why}`)
   }
@@ -83,24 +85,26 @@ function parseNamed(
   outerNamespace: string,
   names: Map<string, AvroSchema>,
 ): AvroSchema {
-  const ownNamespace = schema['namespace']
-  const name = fullName(
-    String(schema['name']),
-    typeof ownNamespace === 'string' ? ownNamespace : outerNamespace,
-  )
-  if (typeof schema['name'] !== 'string' || !namePattern.test(name)) {
-    throw new SchemaFault(`a type of kind ${kind} has no valid name`)
-  }
+  const { name: ownName, namespace: ownNamespace } = schema
+  const name =
+    typeof ownName === 'string'
+      ? fullName(ownName, typeof ownNamespace === 'string' ? ownNamespace : outerNamespace)
+      : ''
+  if (!namePattern.test(name)) throw new SchemaFault(`a type of kind ${kind} has no valid name`)
   const add = <T extends AvroSchema>(node: T): T => {
     if (names.has(name)) throw new SchemaFault(`the type ${name} is defined twice`)
     names.set(name, node)
     return node
   }
   if (kind === 'enum') {
-    return add({ kind, name, symbols: list(schema['symbols'], `the symbols of ${name}`).map(String) })
+    const symbols = list(schema['symbols'], `the symbols of ${name}`)
+    const isText = (symbol: unknown): symbol is string => typeof symbol === 'string'
+    if (!symbols.every(isText)) throw new SchemaFault(`a symbol of ${name} is no text`)
+    return add({ kind, name, symbols })
   }
   if (kind === 'fixed') {
-    const sizeBytes = Number(schema['size'])
+    const { size } = schema
+    const sizeBytes = typeof size === 'string' || typeof size === 'number' ? Number(size) : NaN
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
       throw new SchemaFault(`the size of ${name} is wrong`)
     return add({ kind, name, sizeBytes })

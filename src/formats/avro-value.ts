@@ -4,6 +4,7 @@ import { packageRoot } from '../core/paths.ts'
 import { readAvro } from './avro-reader.ts'
 import type { AvroSchema } from './avro-schema.ts'
 import { splitConfluent } from './confluent.ts'
+import type { SchemaRegistry } from './registry.ts'
 import { readSchemaFolders, splitSingleObject } from './single-object.ts'
 
 /** Where the schemas come from that framed Avro values were written with. */
@@ -11,16 +12,14 @@ export interface WriterSchemas {
   /** For single-object encoding, by fingerprint (16 hexadecimal digits). */
   readonly byFingerprint: ReadonlyMap<string, AvroSchema>
   /** For Confluent's wire format, by the registry's id; absent when no registry is configured. */
-  readonly byId?: (id: number) => Promise<AvroSchema>
+  readonly byId?: (id: number) => AvroSchema | Promise<AvroSchema>
 }
 
 /** The schemas that come with the program and those in further folders; `registry` adds Confluent's wire format. */
-export function writerSchemas(
-  registry?: { schemaById(id: number): Promise<AvroSchema> },
-  ...folders: readonly string[]
-): WriterSchemas {
+export function writerSchemas(registry?: SchemaRegistry, ...folders: readonly string[]): WriterSchemas {
   const byFingerprint = readSchemaFolders(join(packageRoot, 'schemas'), ...folders)
-  return registry === undefined ? { byFingerprint } : { byFingerprint, byId: (id) => registry.schemaById(id) }
+  if (registry === undefined) return { byFingerprint }
+  return { byFingerprint, byId: (id) => registry.knownSchema(id) ?? registry.schemaById(id) }
 }
 
 /** Which framing a value starts with. */
@@ -30,10 +29,14 @@ export function avroFraming(value: Buffer): 'confluent' | 'single-object' | unde
 }
 
 /**
- * Reads a framed Avro value with the schema it was written with (shapes as `readAvro` gives them).
- * Throws INPUT_BAD_AVRO, INPUT_NOT_UTF8, INPUT_UNKNOWN_SCHEMA, or what the registry throws.
+ * The schema that a framed Avro value was written with, and its bytes after the framing. The schema is a promise
+ * only when the registry has to be asked for it.
+ * Throws INPUT_BAD_AVRO or INPUT_UNKNOWN_SCHEMA; the promise rejects with what the registry throws.
  */
-export async function readFramedAvro(value: Buffer, schemas: WriterSchemas): Promise<unknown> {
+export function splitFramedAvro(
+  value: Buffer,
+  schemas: WriterSchemas,
+): { readonly schema: AvroSchema | Promise<AvroSchema>; readonly payload: Buffer } {
   const single = splitSingleObject(value)
   if (single !== undefined) {
     const schema = schemas.byFingerprint.get(single.fingerprint)
@@ -43,7 +46,7 @@ export async function readFramedAvro(value: Buffer, schemas: WriterSchemas): Pro
         `no schema with the fingerprint ${single.fingerprint} is among the known .avsc files`,
       )
     }
-    return readAvro(schema, single.payload)
+    return { schema, payload: single.payload }
   }
   const confluent = splitConfluent(value)
   if (confluent === undefined) {
@@ -58,5 +61,14 @@ export async function readFramedAvro(value: Buffer, schemas: WriterSchemas): Pro
       `the value has the registry's schema id ${String(confluent.id)}, but registry.url is not set`,
     )
   }
-  return readAvro(await schemas.byId(confluent.id), confluent.payload)
+  return { schema: schemas.byId(confluent.id), payload: confluent.payload }
+}
+
+/**
+ * Reads a framed Avro value with the schema it was written with (shapes as `readAvro` gives them).
+ * Throws INPUT_BAD_AVRO, INPUT_NOT_UTF8, INPUT_UNKNOWN_SCHEMA, or what the registry throws.
+ */
+export async function readFramedAvro(value: Buffer, schemas: WriterSchemas): Promise<unknown> {
+  const { schema, payload } = splitFramedAvro(value, schemas)
+  return readAvro(await schema, payload)
 }

@@ -1,4 +1,5 @@
-import { avroFraming, readFramedAvro, type WriterSchemas } from './avro-value.ts'
+import { readAvro } from './avro-reader.ts'
+import { avroFraming, splitFramedAvro, type WriterSchemas } from './avro-value.ts'
 import { pointerOf } from './json-pointer.ts'
 import type { SourceMessage } from './message.ts'
 import {
@@ -35,41 +36,53 @@ export interface InputText {
   readonly traceparent?: string
 }
 
-/** A message that has nothing to score and is no fault. */
-export interface SkippedInput {
-  readonly skip: 'tombstone'
-}
+/** A text, or why there is nothing to score although nothing is wrong. */
+export type DecodedInput = InputText | { readonly skip: 'tombstone' }
 
 /**
- * Decodes one input message. Throws LabelstreamError: INPUT_* codes for a fault of the message (dead letter),
- * REGISTRY_UNREACHABLE to be tried again, SETTING_INVALID for a wrong pointer.
+ * Decodes one input message, at once unless the registry has to be asked for its schema. Throws, or rejects with,
+ * LabelstreamError: INPUT_* codes for a fault of the message (dead letter), REGISTRY_UNREACHABLE to be tried
+ * again, REGISTRY_REFUSED and SETTING_INVALID for wrong settings.
  *
- * `auto` looks at the first bytes: 0x00 or 0xC3 0x01 is framed Avro (neither can start a text), `{` is a JSON
+ * `auto` looks at the first bytes: 0x00 or 0xC3 0x01 is framed Avro (neither starts a text), `{` is a JSON
  * object, everything else is text.
  */
-export async function decodeInput(
+export function decodeInput(
   message: SourceMessage,
   options: InputOptions,
   schemas: WriterSchemas,
-): Promise<InputText | SkippedInput> {
+): DecodedInput | Promise<DecodedInput> {
   const { value } = message
   if (value === null) return { skip: 'tombstone' }
   const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes(options.maxTextBytes)
   if (value.length > maxMessageBytes) throw textTooLarge('value', value.length, maxMessageBytes)
 
   const format = options.format === 'auto' ? detectFormat(value) : options.format
-  const traceparent = traceparentOf(message.headers)
-  const trace = traceparent === undefined ? {} : { traceparent }
-  if (format === 'text') {
-    if (value.length - startOfText(value) > options.maxTextBytes) {
-      throw textTooLarge('text', value.length, options.maxTextBytes)
-    }
-    const text = acceptText(utf8Text(value), options.maxTextBytes)
-    return { id: idOf(undefined, [], message), text, ...trace }
+  if (format === 'text') return fromText(value, message, options)
+  if (format === 'json') return fromDocument(jsonValue(value), message, options)
+  const { schema, payload } = splitFramedAvro(value, schemas)
+  if (schema instanceof Promise) {
+    return schema.then((known) => fromDocument(readAvro(known, payload), message, options))
   }
-  const document = format === 'json' ? jsonValue(value) : await readFramedAvro(value, schemas)
+  return fromDocument(readAvro(schema, payload), message, options)
+}
+
+function fromText(value: Buffer, message: SourceMessage, options: InputOptions): InputText {
+  const sizeBytes = value.length - startOfText(value)
+  // before it is decoded
+  if (sizeBytes > options.maxTextBytes) throw textTooLarge('text', sizeBytes, options.maxTextBytes)
+  const text = acceptText(utf8Text(value), options.maxTextBytes)
+  return { id: idOf(undefined, [], message), text, ...traceOf(message) }
+}
+
+function fromDocument(document: unknown, message: SourceMessage, options: InputOptions): InputText {
   const text = acceptText(textAt(document, pointerOf(options.textPointer)), options.maxTextBytes)
-  return { id: idOf(document, pointerOf(options.idPointer), message), text, ...trace }
+  return { id: idOf(document, pointerOf(options.idPointer), message), text, ...traceOf(message) }
+}
+
+function traceOf(message: SourceMessage): { traceparent?: string } {
+  const traceparent = traceparentOf(message.headers)
+  return traceparent === undefined ? {} : { traceparent }
 }
 
 function detectFormat(value: Buffer): 'text' | 'json' | 'avro' {

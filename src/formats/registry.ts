@@ -32,8 +32,10 @@ export class SchemaRegistry {
   readonly #authorization: string | undefined
   readonly #timeoutMs: number
   readonly #maxResponseBytes: number
-  /** Schemas never change under their id. A promise is kept so that many messages ask once. */
-  readonly #schemas = new Map<number, Promise<AvroSchema>>()
+  /** Schemas never change under their id, so all are kept. */
+  readonly #schemas = new Map<number, AvroSchema>()
+  /** Requests under way: many messages ask once. */
+  readonly #asked = new Map<number, Promise<AvroSchema>>()
   readonly #unknownIds = new Map<number, { readonly error: LabelstreamError; readonly untilMs: number }>()
 
   /** Throws SETTING_INVALID for an address that is none. */
@@ -47,30 +49,30 @@ export class SchemaRegistry {
     this.#maxResponseBytes = options.maxResponseBytes ?? 4 * 1_048_576
   }
 
+  /** The schema with this id when it was asked for before. */
+  knownSchema(id: number): AvroSchema | undefined {
+    return this.#schemas.get(id)
+  }
+
   /** The schema with this id, from memory or GET /schemas/ids/{id}. */
   async schemaById(id: number): Promise<AvroSchema> {
+    const known = this.#schemas.get(id)
+    if (known !== undefined) return known
     const refused = this.#unknownIds.get(id)
     if (refused !== undefined && monotonicMs() < refused.untilMs) throw refused.error
-    this.#unknownIds.delete(id)
-    const known = this.#schemas.get(id)
-    if (known !== undefined) return await known
-    const asked = this.#fetchSchema(id)
-    this.#schemas.set(id, asked)
+    const asked = this.#asked.get(id) ?? this.#fetchSchema(id)
+    this.#asked.set(id, asked)
     try {
       return await asked
-    } catch (error) {
-      this.#schemas.delete(id)
-      if (error instanceof LabelstreamError && error.code === 'INPUT_UNKNOWN_SCHEMA') {
-        this.#rememberUnknown(id, error)
-      }
-      throw error
+    } finally {
+      this.#asked.delete(id)
     }
   }
 
   /** Registers a schema (JSON text) under a subject, POST /subjects/{subject}/versions, and returns its id. */
   async register(subject: string, schema: string): Promise<number> {
     const path = `/subjects/${encodeURIComponent(subject)}/versions`
-    const answer = await this.#request('POST', path, JSON.stringify({ schemaType: 'AVRO', schema }))
+    const answer = await this.#request('POST', path, JSON.stringify({ schema }))
     if (answer.status === 409) {
       throw this.#refused(`the schema is not compatible with the one that subject ${subject} has`)
     }
@@ -88,9 +90,19 @@ export class SchemaRegistry {
   }
 
   async #fetchSchema(id: number): Promise<AvroSchema> {
-    const names = new Map<string, AvroSchema>()
-    const body = await this.#schemaBody(`/schemas/ids/${String(id)}`, `schema ${String(id)}`)
-    return await this.#parse(body, `schema ${String(id)} of the registry`, names, 0)
+    const what = `schema ${String(id)}`
+    try {
+      const body = await this.#schemaBody(`/schemas/ids/${String(id)}`, what)
+      const schema = await this.#parse(body, `${what} of the registry`, new Map(), 0)
+      this.#unknownIds.delete(id)
+      this.#schemas.set(id, schema)
+      return schema
+    } catch (error) {
+      if (error instanceof LabelstreamError && error.code === 'INPUT_UNKNOWN_SCHEMA') {
+        this.#rememberUnknown(id, error)
+      }
+      throw error
+    }
   }
 
   async #parse(

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import fc from 'fast-check'
+import { LabelstreamError } from '../../src/core/errors.ts'
 import { packageRoot } from '../../src/core/paths.ts'
 import { canonicalForm, parseAvroSchema } from '../../src/formats/avro-schema.ts'
 import { rabinFingerprint, schemaFingerprint, singleObjectHeader } from '../../src/formats/single-object.ts'
@@ -87,4 +89,56 @@ test('what is not an Avro schema is named with its origin and the reason', async
         : JSON.stringify(schema)
     await throwsCode(() => parseAvroSchema(text, 'schema 7'), 'INPUT_UNKNOWN_SCHEMA', message)
   }
+})
+
+test('any JSON is a schema with a canonical form, which is its own, or is refused', () => {
+  const word = fc.constantFrom(
+    'record',
+    'enum',
+    'fixed',
+    'array',
+    'map',
+    'int',
+    'string',
+    'null',
+    'R',
+    'n.R',
+    'toString',
+    '',
+  )
+  const { schema } = fc.letrec((tie) => ({
+    schema: fc.oneof(
+      { maxDepth: 4 },
+      word,
+      fc.array(tie('schema'), { maxLength: 3 }),
+      fc.record(
+        {
+          type: fc.oneof(word, tie('schema')),
+          name: word,
+          // not '': inside a namespace the canonical form cannot say that a name has none (Avro's own weakness)
+          namespace: fc.constantFrom('n', 'm.o', '1'),
+          items: tie('schema'),
+          values: tie('schema'),
+          symbols: fc.array(fc.oneof(word, fc.jsonValue())),
+          size: fc.oneof(fc.integer(), fc.jsonValue()),
+          fields: fc.array(fc.record({ name: word, type: tie('schema') }, { requiredKeys: [] }), {
+            maxLength: 3,
+          }),
+        },
+        { requiredKeys: ['type'] },
+      ),
+    ),
+  }))
+  fc.assert(
+    fc.property(fc.oneof(schema, fc.jsonValue()), (json) => {
+      try {
+        const form = canonicalForm(parse(json))
+        assert.equal(canonicalForm(parseAvroSchema(form, 'the form')), form)
+      } catch (error) {
+        assert.ok(error instanceof LabelstreamError, String(error))
+        assert.equal(error.code, 'INPUT_UNKNOWN_SCHEMA')
+      }
+    }),
+    { numRuns: 5_000 },
+  )
 })

@@ -9,14 +9,19 @@ import { confluentHeader } from '../../src/formats/confluent.ts'
 import { decodeInput, type InputOptions } from '../../src/formats/input.ts'
 import { labeledTextEncoder } from '../../src/formats/labeled-text.ts'
 import type { SourceMessage } from '../../src/formats/message.ts'
+import { SchemaRegistry } from '../../src/formats/registry.ts'
+import { startFakeRegistry } from '../support/fake-registry.ts'
 import { sourceMessage } from '../support/source-message.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
 const options: InputOptions = { format: 'auto', textPointer: '/text', idPointer: '/id', maxTextBytes: 1_000 }
 const ours = writerSchemas()
 
-const decode = (message: SourceMessage, other: Partial<InputOptions> = {}, schemas: WriterSchemas = ours) =>
-  decodeInput(message, { ...options, ...other }, schemas)
+const decode = async (
+  message: SourceMessage,
+  other: Partial<InputOptions> = {},
+  schemas: WriterSchemas = ours,
+) => decodeInput(message, { ...options, ...other }, schemas)
 const decodeValue = (value: Buffer | string | object | null, other: Partial<InputOptions> = {}) =>
   decode(sourceMessage(value), other)
 
@@ -216,6 +221,27 @@ test('a valid trace context comes along, another is ignored', async () => {
     `${valid}\n`,
   ]
   for (const header of invalid) assert.equal(await traceOf(header), undefined, header)
+})
+
+test('only a schema that the registry has to be asked for makes a message wait', async () => {
+  const wait = (value: Buffer | string, schemas = ours): boolean =>
+    decodeInput(sourceMessage(value), options, schemas) instanceof Promise
+  assert.equal(wait('hello'), false)
+  assert.equal(wait('{"text":"hello"}'), false)
+  assert.equal(wait(labeledTextEncoder()({ text: 'hello', labels: [] })), false)
+  const registry = await startFakeRegistry()
+  try {
+    registry.schemas.set(7, { schema: JSON.stringify({ type: 'map', values: 'string' }) })
+    const schemas = writerSchemas(new SchemaRegistry({ url: registry.url }))
+    const bytes = avro.Type.forSchema({ type: 'map', values: 'string' }).toBuffer({ text: 'hello' })
+    const framed = Buffer.concat([confluentHeader(7), bytes])
+    const first = decodeInput(sourceMessage(framed), options, schemas)
+    assert.ok(first instanceof Promise)
+    assert.deepEqual(await first, { id: 'texts/3/42', text: 'hello' })
+    assert.equal(wait(framed, schemas), false)
+  } finally {
+    await registry.close()
+  }
 })
 
 test('any message is decoded, skipped or refused as a fault of the message, in every format', async () => {
