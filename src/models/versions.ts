@@ -48,12 +48,15 @@ async function summaryOf(modelsFolder: string, name: string): Promise<ModelSumma
     return { name, kind: bare.kind, champion, versions: [versionSummary(bare, folder, champion)] }
   }
   const versions: VersionSummary[] = []
+  let kind: Manifest['kind'] = 'classifier'
   for (const version of await versionNames(modelsFolder, name)) {
     const path = versionFolder(modelsFolder, name, version)
     const manifest = await readManifest(path)
-    if (manifest !== undefined) versions.push(versionSummary(manifest, path, champion))
+    if (manifest === undefined) continue
+    versions.push(versionSummary(manifest, path, champion))
+    kind = manifest.kind
   }
-  return versions.length === 0 ? undefined : { name, kind: 'classifier', champion, versions }
+  return versions.length === 0 ? undefined : { name, kind, champion, versions }
 }
 
 function versionSummary(manifest: Manifest, path: string, champion: string | undefined): VersionSummary {

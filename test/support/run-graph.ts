@@ -22,7 +22,7 @@ export async function graphRunner(
     ])
     const results = await session.run(Object.fromEntries(feeds) as ort.InferenceSession.FeedsType)
     return Object.fromEntries(
-      Object.entries(results).map(([name, tensor]) => [name, (tensor).data as Float32Array]),
+      Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]),
     )
   }
 }

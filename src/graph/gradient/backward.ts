@@ -7,7 +7,8 @@ import { gradientRules } from './table.ts'
 
 /**
  * Adds the backward pass to a graph: the gradients of `loss` (one element) by each of `targets`, in their order
- * and shapes. Reverse-mode differentiation over the nodes built so far.
+ * and shapes. Reverse-mode differentiation over the nodes built so far; the loss must be declared as an output
+ * before, since only nodes that an output needs are part of the graph.
  * Throws INTERNAL when a target does not reach the loss or an operator on the way has no rule.
  */
 export function addGradients(graph: GraphBuilder, loss: Tensor, targets: readonly Tensor[]): Tensor[] {

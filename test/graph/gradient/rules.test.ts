@@ -197,11 +197,6 @@ const cases: { readonly [O in ForwardOp]: readonly Case[] } = {
     { what: 'inside', inputs: [['rows', 5]], build: (g, x) => g.slice(x, 1, 1, 3) },
     { what: 'from the end', inputs: [['rows', 5]], build: (g, x) => g.slice(x, 1, -2, toTheEnd) },
     {
-      what: 'the first of an unknown number',
-      inputs: [[2, 'rows', 2]],
-      build: (g, x) => g.squeeze(g.slice(x, 1, 0, 1), [1]),
-    },
-    {
       what: 'to a size',
       inputs: [
         [7, 2],

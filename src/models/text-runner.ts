@@ -1,0 +1,128 @@
+import { type Matrix, matrix } from '../evaluation/matrix.ts'
+import { Inference, type InferenceOptions } from '../runtime/inference.ts'
+import { runSorted } from '../runtime/sorted-run.ts'
+import { TokenizerPool } from '../text/tokenizer-pool.ts'
+
+/** How texts go through an encoder outside of the stream. */
+export interface TextRunnerOptions {
+  readonly provider: InferenceOptions['provider']
+  readonly precision: InferenceOptions['precision']
+  /** Threads of one inference process; 0 takes every core. */
+  readonly threads: number
+  readonly deadlineMs: number
+  readonly tokenizerThreads: number
+  /** Most padded tokens in one batch. */
+  readonly budgetTokens: number
+  readonly maxWindows: number
+  readonly strideTokens: number
+  readonly onLog?: InferenceOptions['onLog']
+}
+
+/** Good on a CPU, and in fp32: what training and evaluation compare is not to depend on rounding. */
+export const defaultTextRunner: TextRunnerOptions = {
+  provider: 'cpu',
+  precision: 'fp32',
+  threads: 0,
+  deadlineMs: 60_000,
+  tokenizerThreads: 1,
+  budgetTokens: 1_024,
+  maxWindows: 4,
+  strideTokens: 32,
+}
+
+export interface TextRows {
+  /** `[texts, width]`; of several windows of a text, the maximum of each number. */
+  readonly values: Matrix
+  /** Tokens of all texts, without padding and without the overlap of windows. */
+  readonly tokens: number
+  /** Texts of which a part was cut off. */
+  readonly truncated: number
+}
+
+/** A folder's encoder and tokenizer, ready to turn many texts into rows of numbers. */
+export class TextRunner {
+  readonly inference: Inference
+  readonly #tokenizer: TokenizerPool
+  readonly #budgetTokens: number
+
+  private constructor(inference: Inference, tokenizer: TokenizerPool, budgetTokens: number) {
+    this.inference = inference
+    this.#tokenizer = tokenizer
+    this.#budgetTokens = budgetTokens
+  }
+
+  /** Throws what Inference.start and TokenizerPool.start throw. */
+  static async start(
+    model: {
+      readonly folder: string
+      readonly fileDigests: Readonly<Record<string, string>>
+      readonly maxTokens: number
+    },
+    output: InferenceOptions['output'],
+    options: TextRunnerOptions = defaultTextRunner,
+  ): Promise<TextRunner> {
+    const { provider, precision, threads, deadlineMs, onLog } = options
+    const { folder, fileDigests, maxTokens } = model
+    const tokenizer = await TokenizerPool.start({
+      folder,
+      threads: options.tokenizerThreads,
+      maxTokens,
+      maxWindows: options.maxWindows,
+      strideTokens: Math.min(options.strideTokens, Math.floor((maxTokens - 2) / 2)),
+    })
+    try {
+      const inference = await Inference.start({
+        folder,
+        output,
+        provider,
+        precision,
+        threads,
+        deadlineMs,
+        expectedDigests: fileDigests,
+        ...(onLog === undefined ? {} : { onLog }),
+      })
+      return new TextRunner(inference, tokenizer, options.budgetTokens)
+    } catch (error) {
+      await tokenizer.close()
+      throw error
+    }
+  }
+
+  /** One row a text, in order. `onProgress` hears how many of the windows are done. Throws what Inference.run throws. */
+  async run(
+    texts: readonly string[],
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<TextRows> {
+    const tokenized = await this.#tokenizer.tokenize(texts)
+    const windows = tokenized.flatMap((text) => text.windows)
+    const rows = await runSorted(this.inference, windows, {
+      budgetTokens: this.#budgetTokens,
+      onProgress: (done) => onProgress?.(done, windows.length),
+    })
+    const width = this.inference.info.width
+    const values = new Float32Array(texts.length * width).fill(-Infinity)
+    let window = 0
+    tokenized.forEach((text, place) => {
+      for (let count = 0; count < text.windows.length; count++) {
+        poolMaximum(values.subarray(place * width, (place + 1) * width), rows[window])
+        window++
+      }
+    })
+    return {
+      values: matrix(texts.length, width, values),
+      tokens: tokenized.reduce((sum, text) => sum + text.tokens, 0),
+      truncated: tokenized.filter((text) => text.truncated).length,
+    }
+  }
+
+  /** Ends the inference process and the tokenising threads. */
+  async close(): Promise<void> {
+    await Promise.all([this.inference.close(), this.#tokenizer.close()])
+  }
+}
+
+function poolMaximum(pooled: Float32Array, row: Float32Array | undefined): void {
+  row?.forEach((value, column) => {
+    if (value > (pooled[column] ?? Infinity)) pooled[column] = value
+  })
+}

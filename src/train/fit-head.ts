@@ -1,0 +1,266 @@
+import type { ModelConfig } from '../encoders/config.ts'
+import { headParameters } from '../encoders/weights.ts'
+import { seededRandom } from '../core/random.ts'
+import { type Matrix, matrix } from '../evaluation/matrix.ts'
+import type { FloatArray, FloatArrays } from '../runtime/training-messages.ts'
+import { Training } from '../runtime/training.ts'
+import { biasCorrections } from './adamw.ts'
+import { type HeadGraphs, buildHeadGraphs } from './head-graph.ts'
+import { derivedSeed, learningRateAt } from './schedule.ts'
+
+export interface HeadHyperparameters {
+  readonly epochs: number
+  readonly batch: number
+  readonly learningRate: number
+  readonly weightDecay: number
+  readonly dropout: number
+  /** Part of all steps in which the learning rate rises. */
+  readonly warmup: number
+  /** Epochs without a better dev loss after which training stops. */
+  readonly patience: number
+  /** Weight of positives in the loss: 1, or (negatives / positives) to this power. */
+  readonly positiveWeightPower: number
+  readonly seed: number
+}
+
+export interface EpochLoss {
+  readonly epoch: number
+  readonly trainLoss: number
+  readonly devLoss: number
+}
+
+/** Embeddings `[rows, hidden]` and targets `[rows, labels]`, NaN where unknown. */
+export interface HeadRows {
+  readonly embeddings: Matrix
+  readonly targets: Matrix
+}
+
+export interface FittedHead {
+  /** The parameters of the epoch with the best dev loss. */
+  readonly parameters: FloatArrays
+  readonly devLogits: Matrix
+  readonly history: readonly EpochLoss[]
+  readonly bestEpoch: number
+  readonly steps: number
+  readonly peakMemoryBytes: number
+  /** Logits of other embeddings under the best parameters. */
+  readonly logitsOf: (embeddings: Matrix) => Promise<Matrix>
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Trains a head on frozen embeddings: AdamW on masked binary cross-entropy, warm-up and linear decay, early
+ * stopping on the dev loss. The caller closes the result. The same inputs and seed give the same bits on one
+ * machine. Throws TRAINING_FAILED; the signal's reason when aborted.
+ */
+export async function fitHead(
+  config: ModelConfig,
+  train: HeadRows,
+  dev: HeadRows,
+  hyperparameters: HeadHyperparameters,
+  hooks: { readonly onEpoch?: (loss: EpochLoss, epochs: number) => void; readonly signal?: AbortSignal } = {},
+): Promise<FittedHead> {
+  const graphs = buildHeadGraphs(config, hyperparameters)
+  const state = initialState(config, graphs, train.targets, hyperparameters.seed)
+  // One thread: a head is small, and the order of sums stays the same on every machine.
+  const training = await Training.start({ step: graphs.step, forward: graphs.forward, state, threads: 1 })
+  try {
+    const parameterNames = [...headParameters(config).keys()]
+    const fit = await runEpochs(training, { graphs, train, dev, hyperparameters, parameterNames, hooks })
+    return {
+      ...fit,
+      logitsOf: (embeddings) => forwardWith(training, fit.parameters, embeddings),
+      close: () => training.close(),
+    }
+  } catch (error) {
+    await training.close()
+    throw error
+  }
+}
+
+interface Run {
+  readonly graphs: HeadGraphs
+  readonly train: HeadRows
+  readonly dev: HeadRows
+  readonly hyperparameters: HeadHyperparameters
+  readonly parameterNames: readonly string[]
+  readonly hooks: {
+    readonly onEpoch?: (loss: EpochLoss, epochs: number) => void
+    readonly signal?: AbortSignal
+  }
+}
+
+async function runEpochs(
+  training: Training,
+  { graphs, train, dev, hyperparameters, parameterNames, hooks }: Run,
+): Promise<Omit<FittedHead, 'logitsOf' | 'close'>> {
+  const { epochs, batch, patience } = hyperparameters
+  const stepsAnEpoch = Math.ceil(train.embeddings.rows / batch)
+  const positiveWeight = positiveWeights(train.targets, hyperparameters.positiveWeightPower)
+  const history: EpochLoss[] = []
+  let best: { epoch: number; devLoss: number; parameters: FloatArrays; devLogits: Matrix } | undefined
+  let steps = 0
+  let peakMemoryBytes = 0
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    hooks.signal?.throwIfAborted()
+    const order = seededRandom(derivedSeed(hyperparameters.seed, 'order', epoch)).shuffle(
+      Array.from({ length: train.embeddings.rows }, (_, row) => row),
+    )
+    const batches = Array.from({ length: stepsAnEpoch }, (_, index) => ({
+      ...rowFeeds(train, order.slice(index * batch, (index + 1) * batch)),
+      ...dropoutFeeds(graphs.dropoutWidths, {
+        rows: Math.min(batch, order.length - index * batch),
+        rate: hyperparameters.dropout,
+        seed: derivedSeed(hyperparameters.seed, 'dropout', steps + index),
+      }),
+      ...stepFeeds(steps + index, stepsAnEpoch * epochs, hyperparameters),
+      positiveWeight,
+    }))
+    const losses = await training.steps(batches)
+    steps += batches.length
+    const devLogits = matrix(
+      dev.embeddings.rows,
+      dev.targets.columns,
+      (await training.forward({ embedding: arrayOf(dev.embeddings) })).values,
+    )
+    const devLoss = meanCrossEntropy(devLogits, dev.targets)
+    const trainLoss = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
+    history.push({ epoch, trainLoss, devLoss })
+    hooks.onEpoch?.({ epoch, trainLoss, devLoss }, epochs)
+    if (best === undefined || devLoss < best.devLoss) {
+      const { arrays, peakMemoryBytes: peak } = await training.state(parameterNames)
+      best = { epoch, devLoss, parameters: arrays, devLogits }
+      peakMemoryBytes = peak
+    }
+    if (epoch - best.epoch >= patience) break
+  }
+  if (best === undefined) throw new RangeError('at least one epoch is needed')
+  return {
+    parameters: best.parameters,
+    devLogits: best.devLogits,
+    history,
+    bestEpoch: best.epoch,
+    steps,
+    peakMemoryBytes,
+  }
+}
+
+/** The forward graph takes parameters as feeds too: those given win over the ones that training holds. */
+async function forwardWith(training: Training, parameters: FloatArrays, embeddings: Matrix): Promise<Matrix> {
+  const { values, shape } = await training.forward({ ...parameters, embedding: arrayOf(embeddings) })
+  return matrix(embeddings.rows, shape[1] ?? 0, values)
+}
+
+/**
+ * Weights to start from: dense layers uniform in +-sqrt(6 / (in + out)) (Glorot and Bengio 2010), the classifier
+ * normal with deviation 0.02, its bias the log-odds of each label, so that the first loss is that of the priors.
+ */
+function initialState(config: ModelConfig, graphs: HeadGraphs, targets: Matrix, seed: number): FloatArrays {
+  const random = seededRandom(derivedSeed(seed, 'initial'))
+  const entries = [...graphs.stateShapes].map(([name, shape]): [string, FloatArray] => {
+    const values = new Float32Array(shape.reduce((product, size) => product * size, 1))
+    if (name === 'classifier.weight') values.forEach((_, cell) => (values[cell] = 0.02 * random.normal()))
+    else if (name === 'classifier.bias') values.set(labelLogOdds(targets))
+    else if (name.endsWith('.weight')) {
+      const bound = Math.sqrt(6 / ((shape[0] ?? 1) + (shape[1] ?? 1)))
+      values.forEach((_, cell) => (values[cell] = bound * (2 * random.next() - 1)))
+    }
+    return [name, { shape: config.labels.length === 0 ? [] : shape, values }]
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Sums of known targets and counts of known cells, by label. */
+function labelCounts(targets: Matrix): { positives: Float64Array; known: Float64Array } {
+  const positives = new Float64Array(targets.columns)
+  const known = new Float64Array(targets.columns)
+  targets.values.forEach((target, cell) => {
+    if (Number.isNaN(target)) return
+    const column = cell % targets.columns
+    positives[column] = (positives[column] ?? 0) + target
+    known[column] = (known[column] ?? 0) + 1
+  })
+  return { positives, known }
+}
+
+function labelLogOdds(targets: Matrix): Float32Array {
+  const { positives, known } = labelCounts(targets)
+  return Float32Array.from(positives, (count, column) => {
+    // Half a row on each side keeps labels without positives (or negatives) finite.
+    return Math.log((count + 0.5) / ((known[column] ?? 0) - count + 0.5))
+  })
+}
+
+function positiveWeights(targets: Matrix, power: number): FloatArray {
+  const { positives, known } = labelCounts(targets)
+  const values = Float32Array.from(positives, (count, column) =>
+    power === 0 ? 1 : (((known[column] ?? 0) - count + 0.5) / (count + 0.5)) ** power,
+  )
+  return { shape: [values.length], values }
+}
+
+function rowFeeds({ embeddings, targets }: HeadRows, rows: readonly number[]): FloatArrays {
+  const width = embeddings.columns
+  const labels = targets.columns
+  const embedding = new Float32Array(rows.length * width)
+  const known = new Float32Array(rows.length * labels)
+  const mask = new Float32Array(rows.length * labels)
+  rows.forEach((row, place) => {
+    embedding.set(embeddings.values.subarray(row * width, (row + 1) * width), place * width)
+    for (let column = 0; column < labels; column++) {
+      const target = targets.values[row * labels + column] ?? NaN
+      if (Number.isNaN(target)) continue
+      known[place * labels + column] = target
+      mask[place * labels + column] = 1
+    }
+  })
+  return {
+    embedding: { shape: [rows.length, width], values: embedding },
+    targets: { shape: [rows.length, labels], values: known },
+    mask: { shape: [rows.length, labels], values: mask },
+  }
+}
+
+function dropoutFeeds(
+  widths: readonly number[],
+  { rows, rate, seed }: { rows: number; rate: number; seed: number },
+): FloatArrays {
+  const random = seededRandom(seed)
+  const entries = widths.map((width, index): [string, FloatArray] => {
+    const values = Float32Array.from({ length: rows * width }, () =>
+      random.next() < rate ? 0 : 1 / (1 - rate),
+    )
+    return [`dropout.${index}`, { shape: [rows, width], values }]
+  })
+  return Object.fromEntries(entries)
+}
+
+function stepFeeds(
+  step: number,
+  totalSteps: number,
+  { learningRate, warmup }: HeadHyperparameters,
+): FloatArrays {
+  const scalar = (value: number): FloatArray => ({ shape: [], values: Float32Array.of(value) })
+  const [first, second] = biasCorrections(step + 1)
+  const warmupSteps = Math.round(totalSteps * warmup)
+  return {
+    learningRate: scalar(learningRateAt(step, { peak: learningRate, warmupSteps, totalSteps })),
+    firstCorrection: scalar(first),
+    secondCorrection: scalar(second),
+  }
+}
+
+/** Mean binary cross-entropy over the known cells. */
+export function meanCrossEntropy(logits: Matrix, targets: Matrix): number {
+  let sum = 0
+  let known = 0
+  logits.values.forEach((logit, cell) => {
+    const target = targets.values[cell] ?? NaN
+    if (Number.isNaN(target)) return
+    known++
+    sum += Math.max(logit, 0) - logit * target + Math.log1p(Math.exp(-Math.abs(logit)))
+  })
+  return known === 0 ? 0 : sum / known
+}
+
+const arrayOf = ({ rows, columns, values }: Matrix): FloatArray => ({ shape: [rows, columns], values })

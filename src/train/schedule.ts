@@ -1,0 +1,24 @@
+/**
+ * The learning rate of a step, counted from 0: linear warm-up over `warmupSteps`, then linear decay towards 0 at
+ * `totalSteps`.
+ */
+export function learningRateAt(
+  step: number,
+  { peak, warmupSteps, totalSteps }: { peak: number; warmupSteps: number; totalSteps: number },
+): number {
+  if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps
+  return peak * Math.max(0, (totalSteps - step) / Math.max(1, totalSteps - warmupSteps))
+}
+
+/** A 32-bit seed for one purpose, derived from the run's seed and up to two counters, so that resuming is exact. */
+export function derivedSeed(
+  seed: number,
+  purpose: 'initial' | 'order' | 'dropout',
+  ...counters: number[]
+): number {
+  const start = { initial: 0x9e3779b1, order: 0x85ebca77, dropout: 0xc2b2ae3d }[purpose]
+  return [seed, ...counters].reduce((mixed, value) => {
+    const product = Math.imul(mixed ^ value, 0x27d4eb2f)
+    return Math.imul(product ^ (product >>> 15), 0x165667b1) ^ (product >>> 13)
+  }, start)
+}
