@@ -17,6 +17,8 @@ export interface RegistryOptions {
 
 /** How long an id that the registry does not know is not asked for again. */
 const unknownIdMs = 30_000
+/** Confluent's codes for: subject, version, schema not found. */
+const notFoundCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403])
 const mediaType = 'application/vnd.schemaregistry.v1+json'
 
 /** The subject of a topic's values, by Confluent's TopicNameStrategy. */
@@ -134,10 +136,13 @@ export class SchemaRegistry {
 
   async #schemaBody(path: string, what: string): Promise<Readonly<Record<string, unknown>>> {
     const answer = await this.#request('GET', path)
-    if (answer.status === 404) {
+    // another 404 comes from a proxy or a wrong path; taking it for this would bury every message
+    if (answer.status === 404 && notFoundCodes.has(answer.body['error_code'])) {
       throw new LabelstreamError('INPUT_UNKNOWN_SCHEMA', `the registry at ${this.#base} has no ${what}`)
     }
-    if (answer.status !== 200) throw this.#refused(`asking for ${what}: ${answer.problem}`)
+    if (answer.status !== 200) {
+      throw this.#refused(`asking for ${what}: ${answer.problem}; check the path of registry.url`)
+    }
     return answer.body
   }
 

@@ -121,6 +121,12 @@ test('credentials are sent, and when they are wrong the settings are named but n
 })
 
 test('an answer that is no registry is refused with a hint at the path', async () => {
+  for (const body of ['<html>nothing here</html>', { error_code: 404, message: 'HTTP 404 Not Found' }]) {
+    fake.behaviour = (_request, response) => {
+      respond(response, 404, body)
+    }
+    await throwsCode(() => client().schemaById(7), 'REGISTRY_REFUSED', /404.*path of registry\.url/)
+  }
   fake.behaviour = (_request, response) => {
     respond(response, 200, '<html>welcome</html>')
   }
