@@ -1,11 +1,10 @@
-import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
-import { packageRoot } from '../core/paths.ts'
 import { readAvro } from './avro-reader.ts'
 import type { AvroSchema } from './avro-schema.ts'
 import { splitConfluent } from './confluent.ts'
 import type { SchemaRegistry } from './registry.ts'
-import { readSchemaFolders, splitSingleObject } from './single-object.ts'
+import { readSchemaFolders, schemasFolder } from './schema-files.ts'
+import { splitSingleObject } from './single-object.ts'
 
 /** Where the schemas come from that framed Avro values were written with. */
 export interface WriterSchemas {
@@ -17,7 +16,7 @@ export interface WriterSchemas {
 
 /** The schemas that come with the program and those in further folders; `registry` adds Confluent's wire format. */
 export function writerSchemas(registry?: SchemaRegistry, ...folders: readonly string[]): WriterSchemas {
-  const byFingerprint = readSchemaFolders(join(packageRoot, 'schemas'), ...folders)
+  const byFingerprint = readSchemaFolders(schemasFolder, ...folders)
   if (registry === undefined) return { byFingerprint }
   return { byFingerprint, byId: (id) => registry.knownSchema(id) ?? registry.schemaById(id) }
 }

@@ -1,12 +1,11 @@
 import avro from 'avsc'
-import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
-import { packageRoot } from '../core/paths.ts'
 import { parseAvroSchema } from './avro-schema.ts'
 import { avroFraming, readFramedAvro, type WriterSchemas } from './avro-value.ts'
 import { lookUp, pointerOf } from './json-pointer.ts'
 import type { Position, SourceMessage } from './message.ts'
-import { readText, singleObjectHeader } from './single-object.ts'
+import { schemaText } from './schema-files.ts'
+import { singleObjectHeader } from './single-object.ts'
 import { acceptText, defaultMaxMessageBytes, idOf, jsonValue, textAt, textTooLarge } from './text-value.ts'
 
 /** A text with what is known about its labels. */
@@ -137,5 +136,5 @@ export function labeledTextEncoder(header?: Buffer): (row: LabeledTextValue) => 
 
 /** The schema of labelled texts as JSON text, for the registry. */
 export function labeledTextSchemaText(): string {
-  return readText(join(packageRoot, 'schemas', 'LabeledText.avsc'))
+  return schemaText('LabeledText')
 }

@@ -1,10 +1,9 @@
 import avro from 'avsc'
-import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
-import { packageRoot } from '../core/paths.ts'
 import { parseAvroSchema } from './avro-schema.ts'
 import { readFramedAvro, type WriterSchemas } from './avro-value.ts'
-import { readText, singleObjectHeader } from './single-object.ts'
+import { schemaText } from './schema-files.ts'
+import { singleObjectHeader } from './single-object.ts'
 
 /** One event of the scores topic; schemas/LabelScores.avsc says what each field is. */
 export interface LabelScores {
@@ -37,7 +36,7 @@ export interface LabelScores {
 
 /** The schema of the scores as JSON text, for the registry. */
 export function labelScoresSchemaText(): string {
-  return readText(join(packageRoot, 'schemas', 'LabelScores.avsc'))
+  return schemaText('LabelScores')
 }
 
 /**

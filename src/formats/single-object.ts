@@ -1,7 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { LabelstreamError, messageOf } from '../core/errors.ts'
-import { canonicalForm, parseAvroSchema, type AvroSchema } from './avro-schema.ts'
+import { canonicalForm, type AvroSchema } from './avro-schema.ts'
 
 /** Magic 0xC3 0x01, then the schema's fingerprint in little-endian order. */
 const headerBytes = 10
@@ -42,37 +39,5 @@ export function splitSingleObject(value: Buffer): { fingerprint: string; payload
   return {
     fingerprint: value.readBigUInt64LE(2).toString(16).padStart(16, '0'),
     payload: value.subarray(headerBytes),
-  }
-}
-
-/**
- * The schemas of every .avsc file in the folders, by fingerprint. Throws FILE_UNREADABLE, or
- * INPUT_UNKNOWN_SCHEMA for a file that is not an Avro schema.
- */
-export function readSchemaFolders(...folders: readonly string[]): ReadonlyMap<string, AvroSchema> {
-  const schemas = new Map<string, AvroSchema>()
-  for (const folder of folders) {
-    for (const file of listFiles(folder)) {
-      const schema = parseAvroSchema(readText(join(folder, file)), join(folder, file))
-      schemas.set(schemaFingerprint(schema), schema)
-    }
-  }
-  return schemas
-}
-
-function listFiles(folder: string): string[] {
-  try {
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.avsc'))
-  } catch (error) {
-    throw new LabelstreamError('FILE_UNREADABLE', `the schema folder cannot be read: ${messageOf(error)}`)
-  }
-}
-
-/** Throws FILE_UNREADABLE. */
-export function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new LabelstreamError('FILE_UNREADABLE', `a schema cannot be read: ${messageOf(error)}`)
   }
 }
