@@ -41,6 +41,9 @@ const callCostShare = 1 / 16
 /** A full batch goes before its deadline only when its rows are this similar (real tokens / padded tokens). */
 const similarShare = 0.95
 
+/** With so many budgets of tokens waiting, a batch is well filled without waiting for more: the next one can queue. */
+const plentyBudgets = 4
+
 interface Candidate {
   longestTokens: number
   rows: number
@@ -65,7 +68,8 @@ export function assertBatchLimits(limits: BatchLimits, maxTokens: number): void 
  * Never exceeds the token budget (a window longer than the whole budget goes alone); never holds a window past
  * its deadline. When the oldest window is due, or the worker would idle, the batch is built around that window, so
  * nothing starves; of all batches that hold it, the one with the most real tokens per cost is taken, where
- * cost = rows x longest row + a fixed cost per call. Before the deadline only full batches of similar lengths go.
+ * cost = rows x longest row + a fixed cost per call. Before the deadline full batches of similar lengths go, and any
+ * when a whole budget of tokens waits before an idle worker.
  */
 export function nextDispatch(
   buckets: readonly Bucket[],
@@ -83,11 +87,20 @@ export function nextDispatch(
     const reason = best.full ? 'full' : situation.draining ? 'drain' : due ? 'deadline' : 'idle'
     return { dispatch: { longestTokens: best.longestTokens, rows: best.rows }, reason }
   }
-  const full = bestFull(buckets, limits)
+  // An idle worker with a budget's worth of tokens before it loses more by waiting than by padding.
+  const enough = limits.budgetTokens * (situation.workerIdle ? 1 : plentyBudgets)
+  const full =
+    bestFull(buckets, limits) ?? (holds(buckets, enough) ? bestAround(buckets, oldest, limits) : undefined)
   if (full !== undefined) {
     return { dispatch: { longestTokens: full.longestTokens, rows: full.rows }, reason: 'full' }
   }
   return { waitMs: limits.maxWaitMs - ageMs }
+}
+
+function holds(buckets: readonly Bucket[], tokens: number): boolean {
+  let held = 0
+  for (const bucket of buckets) held += bucket.tokens * bucket.rows
+  return held >= tokens
 }
 
 function oldestBucket(buckets: readonly Bucket[]): number {

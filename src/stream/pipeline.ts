@@ -32,7 +32,10 @@ export interface PipelineOptions {
   /** Texts tokenised in one call (256), and calls to the tokenizer at once (2; one more than its threads). */
   readonly chunkTexts?: number
   readonly chunksAtOnce?: number
-  /** Tokenised windows that may wait for a batch (4,096); a larger pool pads less and waits longer. */
+  /**
+   * Tokenised windows that may wait for a batch; a larger pool pads less and waits longer. Unless given, as many as
+   * the budget has tokens (at least 2,048): that is some tens of batches, and 1 % of padding or less.
+   */
   readonly poolWindows?: number
   /** Most messages (1,000) and bytes (900,000: brokers take 1 MiB unless told otherwise) in one send. */
   readonly sendMessages?: number
@@ -47,6 +50,8 @@ export interface PipelinePorts {
   /** Uniform in [0, 1): the jitter of back-offs. */
   readonly random?: () => number
 }
+
+const smallestPoolWindows = 2_048
 
 /**
  * The life of every message between the consumer and the producer: intake, batches, outcomes in input order,
@@ -98,6 +103,7 @@ export class Pipeline {
         },
       },
     )
+    const poolWindows = options.poolWindows ?? Math.max(smallestPoolWindows, options.limits.budgetTokens)
     this.#intake = new Intake(
       {
         scorer,
@@ -109,7 +115,7 @@ export class Pipeline {
       },
       {
         ...shared,
-        room: () => this.#scoring.waiting < (options.poolWindows ?? 4_096),
+        room: () => this.#scoring.waiting < poolWindows,
         tokenized: (texts) => {
           this.#scoring.add(texts)
         },
