@@ -64,6 +64,16 @@ describe('nextDispatch', () => {
     assert.deepEqual(next, { dispatch: { longestTokens: 2_000, rows: 1 }, reason: 'full' })
   })
 
+  test('does not let an idle worker wait before a whole budget of unlike lengths', () => {
+    const unlike = Array.from({ length: 20 }, (_, index) => [index * 5 + 5, 0] as const)
+    const waiting = waitingOf(...unlike)
+    const situation = { ...busy, workerIdle: true }
+    const next = nextDispatch(waiting.buckets(), 1, limits, situation)
+    assert.ok('dispatch' in next)
+    assert.equal(next.reason, 'full')
+    assert.deepEqual(nextDispatch(waiting.buckets(), 1, limits, busy), { waitMs: 19 })
+  })
+
   test('does not starve a rare length behind an endless supply of another', () => {
     const waiting = waitingOf([300, 0], ...many(500, 20, 1))
     const next = nextDispatch(waiting.buckets(), 25, limits, busy)
