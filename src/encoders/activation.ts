@@ -30,7 +30,7 @@ export function activate(g: GraphBuilder, activation: Activation, x: Tensor): Te
     case 'gelu_tanh':
       return g.apply('Gelu', [x], { approximate: 'tanh' })[0]
     case 'quick_gelu':
-      return g.mul(x, g.sigmoid(g.mul(x, g.scalar(1.702))))
+      return g.mul(x, g.sigmoid(g.mul(x, g.scalar(1.702, x.type))))
     case 'relu':
       return g.relu(x)
     case 'silu':

@@ -10,8 +10,16 @@ export type DropoutSite = 'hidden' | 'attention' | 'head'
 /** What a model's graph is made of: inference puts constants here, training puts inputs and dropout masks. */
 export interface ModelParts {
   readonly parameter: (name: string) => Tensor
+  /** A linear layer of [rows, in] where it is not `parameter`s in fp32: 8-bit inference has its own. */
+  readonly linear?: (x: Tensor, name: string) => Tensor
   /** The same shape as `x`; inference returns `x` itself. */
   readonly dropout: (x: Tensor, site: DropoutSite) => Tensor
+}
+
+/** The linear layer `name` (its `.weight` [out, in] and `.bias`) of `x` [rows, in]. */
+export function linearLayer(g: GraphBuilder, parts: ModelParts, x: Tensor, name: string): Tensor {
+  if (parts.linear !== undefined) return parts.linear(x, name)
+  return g.linear(x, parts.parameter(`${name}.weight`), parts.parameter(`${name}.bias`))
 }
 
 /** A token that is not there gets this much added to its attention score: it fits fp16, and its exponential is 0. */
@@ -20,7 +28,7 @@ const maskedScore = -30_000
 /**
  * BERT (Devlin et al. 2018, arXiv:1810.04805) as transformers computes it, every token of type 0.
  * `inputIds` and `attentionMask` are integers [batch, sequence]; the result is [batch * sequence, hidden]:
- * two axes all the way, because Gemm with its bias takes matrices.
+ * two axes all the way, because Gemm with its bias takes matrices. Computed in the parameters' element type.
  */
 export function bertEncoder(
   g: GraphBuilder,
@@ -32,12 +40,14 @@ export function bertEncoder(
   const headSize = config.hiddenSize / config.attentionHeads
   const batchAndSequence = g.shape(inputIds)
   const splitShape = g.concat([batchAndSequence, g.integers([config.attentionHeads, headSize])], 0)
+  const wordTable = parts.parameter('bert.embeddings.word_embeddings.weight')
   const maskBias = g.within('mask', () => {
     const absent = g.sub(g.scalar(1), g.cast(attentionMask, 'float32'))
-    return g.unsqueeze(g.mul(absent, g.scalar(maskedScore)), [1, 2])
+    const bias = g.unsqueeze(g.mul(absent, g.scalar(maskedScore)), [1, 2])
+    return g.cast(bias, wordTable.type)
   })
-  const linear = (x: Tensor, name: string): Tensor =>
-    g.linear(x, parts.parameter(`${name}.weight`), parts.parameter(`${name}.bias`))
+  const scoreScale = g.scalar(1 / Math.sqrt(headSize), wordTable.type)
+  const linear = (x: Tensor, name: string): Tensor => linearLayer(g, parts, x, name)
   const norm = (x: Tensor, name: string): Tensor =>
     g.layerNormalization(
       x,
@@ -53,14 +63,14 @@ export function bertEncoder(
     const query = splitHeads(linear(x, `${prefix}.query`))
     const key = splitHeads(linear(x, `${prefix}.key`))
     const value = splitHeads(linear(x, `${prefix}.value`))
-    const scores = g.mul(g.matMul(query, g.transpose(key, [0, 1, 3, 2])), g.scalar(1 / Math.sqrt(headSize)))
+    const scores = g.mul(g.matMul(query, g.transpose(key, [0, 1, 3, 2])), scoreScale)
     const probabilities = parts.dropout(g.softmax(g.add(scores, maskBias), -1), 'attention')
     const mixed = g.matMul(probabilities, value)
     return g.reshape(g.transpose(mixed, [0, 2, 1, 3]), [-1, config.hiddenSize])
   }
 
   let hidden = g.within('embeddings', () => {
-    const words = g.gather(parts.parameter('bert.embeddings.word_embeddings.weight'), inputIds, 0)
+    const words = g.gather(wordTable, inputIds, 0)
     const table = parts.parameter('bert.embeddings.position_embeddings.weight')
     const positions = g.slice(table, 0, 0, g.slice(batchAndSequence, 0, 1, 2))
     const types = g.slice(parts.parameter('bert.embeddings.token_type_embeddings.weight'), 0, 0, 1)

@@ -1,5 +1,4 @@
 import { LabelstreamError } from '../core/errors.ts'
-import { toFloat32 } from '../formats/safetensors.ts'
 import type { Tensor as StoredTensor } from '../formats/safetensors.ts'
 import { GraphBuilder } from '../graph/builder.ts'
 import type { Graph } from '../graph/builder.ts'
@@ -8,6 +7,8 @@ import type { Tensor } from '../graph/tensor.ts'
 import { bertEncoder } from './bert.ts'
 import type { ModelParts } from './bert.ts'
 import type { ModelConfig } from './config.ts'
+import { constantParts } from './constants.ts'
+import type { Precision } from './constants.ts'
 import { classify, pool } from './head.ts'
 import { encoderParameters, headParameters, poolerParameters, resolveWeights } from './weights.ts'
 import type { ParameterShapes } from './weights.ts'
@@ -35,21 +36,22 @@ export function modelOutput(
   const { inputIds, attentionMask } = inputs
   const tokens = g.within('encoder', () => bertEncoder(g, config, parts, inputIds, attentionMask))
   const shape = g.concat([g.shape(inputIds), g.integers([config.hiddenSize])], 0)
-  const hidden = g.reshape(tokens, shape)
+  const hidden = g.cast(g.reshape(tokens, shape), 'float32')
   if (output === 'hidden') return hidden
   const pooled = g.within('pool', () => pool(g, config, parts, hidden, attentionMask))
   return output === 'embedding' ? pooled : g.within('head', () => classify(g, config, parts, pooled))
 }
 
 /**
- * A model for inference in fp32: inputs `input_ids` and `attention_mask`, int32 [batch, sequence], one output
- * named as `output`. Throws MODEL_CORRUPT naming a missing or mis-shaped tensor, and MODEL_UNSUPPORTED for
- * logits of an encoder that has no head.
+ * A model for inference: inputs `input_ids` and `attention_mask`, int32 [batch, sequence], one output named as
+ * `output`, float32. The precision is the encoder's; pooling and head are fp32 always. Throws MODEL_CORRUPT
+ * naming a missing or mis-shaped tensor, and MODEL_UNSUPPORTED for logits of an encoder that has no head.
  */
 export function modelGraph(
   config: ModelConfig,
   weights: ReadonlyMap<string, StoredTensor>,
   output: ModelOutput,
+  precision: Precision = 'fp32',
 ): Graph {
   if (output === 'logits' && config.labels.length === 0) {
     throw new LabelstreamError(
@@ -57,19 +59,14 @@ export function modelGraph(
       'the model is an encoder without a classifier: it has no labels to score',
     )
   }
-  const stored = resolveWeights(modelParameters(config, output), weights)
   const g = new GraphBuilder('model')
-  const made = new Map<string, Tensor>()
-  const parameter = (name: string): Tensor => {
-    const tensor = made.get(name) ?? constantOf(g, name, stored.get(name))
-    made.set(name, tensor)
-    return tensor
-  }
   const inputs = {
     inputIds: g.input('input_ids', 'int32', ['batch', 'sequence']),
     attentionMask: g.input('attention_mask', 'int32', ['batch', 'sequence']),
   }
-  g.output(output, modelOutput(g, config, { parameter, dropout: (x) => x }, inputs, output))
+  const stored = resolveWeights(modelParameters(config, output), weights)
+  const parts = constantParts(g, stored, precision, new Set(encoderParameters(config).keys()))
+  g.output(output, modelOutput(g, config, parts, inputs, output))
   return g.build()
 }
 
@@ -78,14 +75,7 @@ export function buildModelGraph(
   config: ModelConfig,
   weights: ReadonlyMap<string, StoredTensor>,
   output: ModelOutput,
+  precision: Precision = 'fp32',
 ): Uint8Array {
-  return writeOnnx(modelGraph(config, weights, output))
-}
-
-function constantOf(g: GraphBuilder, name: string, stored: StoredTensor | undefined): Tensor {
-  if (stored === undefined)
-    throw new LabelstreamError('INTERNAL', `the graph asks for an undeclared parameter ${name}`)
-  const values = toFloat32(stored, name)
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-  return g.initializer(name, 'float32', stored.shape, bytes)
+  return writeOnnx(modelGraph(config, weights, output, precision))
 }

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { packageRoot } from '../../src/core/paths.ts'
+import { readModelConfig } from '../../src/encoders/config.ts'
+import type { Precision } from '../../src/encoders/constants.ts'
+import { buildModelGraph, modelGraph } from '../../src/encoders/model.ts'
+import { quantizeRows } from '../../src/encoders/quantize.ts'
+import { readSafetensors } from '../../src/formats/safetensors.ts'
+import { int32Matrix, largestDifference, runOnce } from '../support/onnx-session.ts'
+
+const folder = join(packageRoot, 'models', 'minilm-l6', '1')
+const config = readModelConfig(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')))
+const weights = readSafetensors(readFileSync(join(folder, 'model.safetensors')))
+
+/** "my advice is to learn to cook" and "hello", with [CLS] and [SEP]. */
+const inputIds = [
+  [101, 2026, 6040, 2003, 2000, 4553, 2000, 5660, 102],
+  [101, 7592, 102, 0, 0, 0, 0, 0, 0],
+]
+const feeds = {
+  input_ids: int32Matrix(inputIds),
+  attention_mask: int32Matrix(inputIds.map((row) => row.map((id) => Math.sign(id)))),
+}
+
+async function embed(precision: Precision): Promise<number[][]> {
+  const { embedding } = await runOnce(buildModelGraph(config, weights, 'embedding', precision), feeds)
+  assert.ok(embedding !== undefined)
+  const width = config.hiddenSize
+  return inputIds.map((_, row) => embedding.values.slice(row * width, (row + 1) * width))
+}
+
+function cosine(a: readonly number[], b: readonly number[]): number {
+  const dot = (x: readonly number[], y: readonly number[]): number =>
+    x.reduce((sum, value, index) => sum + value * (y[index] ?? NaN), 0)
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
+}
+
+test('int8 points where fp32 does, within a cosine of 0.96', async () => {
+  const [exact, quantized] = [await embed('fp32'), await embed('int8')]
+  exact.forEach((vector, row) => {
+    assert.ok(cosine(vector, quantized[row] ?? []) > 0.96)
+  })
+})
+
+test('fp16 gives the values of fp32 within 0.01', async () => {
+  const [exact, half] = [await embed('fp32'), await embed('fp16')]
+  assert.ok(largestDifference(half.flat(), exact.flat()) < 0.01)
+})
+
+test('fp16 keeps the weights as they are stored; int8 has a byte for each of the linear layers', () => {
+  const size = (precision: Precision, name: string): number | undefined =>
+    modelGraph(config, weights, 'embedding', precision).initializers.find((each) => each.name === name)?.data
+      .length
+  const dense = 'bert.encoder.layer.0.intermediate.dense.weight'
+  assert.equal(size('fp32', dense), 384 * 1536 * 4)
+  assert.equal(size('fp16', dense), 384 * 1536 * 2)
+  assert.equal(size('int8', dense), undefined)
+  assert.equal(size('int8', `${dense}_int8`), 384 * 1536)
+})
+
+test('quantised rows come transposed, are off by half a step at most, and stay within 7 bits', () => {
+  const weight = Float32Array.from([0.5, -1, 0.25, 0, 0, 0, 300, 2, -3])
+  const { values, scales } = quantizeRows(weight, 3, 3)
+  assert.deepEqual([...scales], [1 / 64, 1, Math.fround(300 / 64)])
+  weight.forEach((value, index) => {
+    const [row, column] = [Math.floor(index / 3), index % 3]
+    const [quantized = NaN, scale = NaN] = [values[column * 3 + row], scales[row]]
+    assert.ok(Math.abs(quantized) <= 64)
+    assert.ok(Math.abs(quantized * scale - value) <= scale / 2 + 1e-6)
+  })
+})
