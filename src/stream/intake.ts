@@ -46,7 +46,9 @@ export class Intake {
   readonly #options: IntakeOptions
   readonly #effects: IntakeEffects
   readonly #lane: Lane<Decoded, readonly TokenizedWindows[]>
-  readonly #closing = new AbortController()
+  /** Ends back-offs: what they wait for is not wanted any more. */
+  #dropping = new AbortController()
+  #closed = false
   #queue: InFlightMessage[] = []
   #head = 0
   #decoding = 0
@@ -104,7 +106,7 @@ export class Intake {
       this.#decoding === 0 &&
       this.#lane.free &&
       this.#effects.room() &&
-      !this.#closing.signal.aborted
+      !this.#closed
     ) {
       const chunk = this.#queue.slice(this.#head, this.#head + this.#options.chunkTexts)
       this.#head += chunk.length
@@ -116,15 +118,17 @@ export class Intake {
     }
   }
 
-  /** Forgets what is queued and not begun. */
+  /** Forgets what is queued and not begun, and what waits for a registry. */
   drop(): void {
     this.#queue = []
     this.#head = 0
+    this.#dropping.abort()
+    this.#dropping = new AbortController()
   }
 
   close(): void {
+    this.#closed = true
     this.drop()
-    this.#closing.abort()
     this.#lane.close()
   }
 
@@ -152,7 +156,7 @@ export class Intake {
     this.#decoding++
     void this.#finishLate(late, decoded).then(() => {
       this.#decoding--
-      if (this.#closing.signal.aborted) return
+      if (this.#closed) return
       this.#tokenize(chunk, decoded)
       this.pump()
     })
@@ -163,6 +167,7 @@ export class Intake {
     late: readonly { message: InFlightMessage; promise: Promise<DecodedInput> }[],
     decoded: Decoded[],
   ): Promise<void> {
+    const { signal } = this.#dropping
     let open = late
     for (let attempt = 0; ; attempt++) {
       const again: InFlightMessage[] = []
@@ -179,9 +184,10 @@ export class Intake {
         }
       }
       const live = again.filter((message) => message.open)
-      if (live.length === 0 || this.#closing.signal.aborted) return
+      if (live.length === 0 || signal.aborted) return
       const ceilingMs = Math.min(longestBackOffMs, firstBackOffMs * 2 ** attempt)
-      await sleep(ceilingMs * (0.5 + this.#options.random() / 2), this.#closing.signal)
+      await sleep(ceilingMs * (0.5 + this.#options.random() / 2), signal)
+      if (signal.aborted) return
       open = live.map((message) => {
         const promise = Promise.resolve().then(() => this.#options.decodeInput(message.source))
         promise.catch(() => undefined)

@@ -50,7 +50,7 @@ export class Lane<Item, Result> {
     void this.#attempt(items, tag)
   }
 
-  /** Nothing is started or tried again from now on. */
+  /** Nothing is started or tried again from now on, and what is at work has no effect. */
   close(): void {
     this.#closed = true
     this.#suspects = []
@@ -63,10 +63,11 @@ export class Lane<Item, Result> {
         this.#effects.done(items, result, tag)
       })
     } catch (thrown) {
+      if (this.#closed) return
       const error = asLabelstreamError(thrown)
       // A wrong model or setting stays wrong; anything else is tried again, and the probe tells what is at fault.
       if (error.disposition === 'refuse') this.#effects.failed(error)
-      else if (!this.#closed) {
+      else {
         this.#effects.retried(error)
         this.#suspects.push(items)
       }
@@ -109,6 +110,7 @@ export class Lane<Item, Result> {
 
   /** A fault while a result is taken in is a fault of this program, never of the items. */
   #settle(effect: () => void): void {
+    if (this.#closed) return
     try {
       effect()
     } catch (thrown) {

@@ -262,6 +262,26 @@ describe('Pipeline', () => {
     )
   })
 
+  test('does not keep a new assignment waiting for what an old one asked the registry', async () => {
+    let registryIsDown = true
+    const { handlers, pipeline, fetch, end } = await started({
+      formats: {
+        decodeInput: ({ value }) =>
+          registryIsDown
+            ? Promise.reject(new LabelstreamError('REGISTRY_UNREACHABLE', 'no answer'))
+            : { id: 'x', text: String(value) },
+      },
+      metrics: { retried: () => (registryIsDown = false) },
+    })
+    fetch(['a'])
+    await until(() => !registryIsDown)
+    handlers.revoked(1)
+    handlers.assigned(2, [{ topic: 'texts', partition: 0 }])
+    fetch(['a'], 0, 0, 2)
+    await end(1)
+    assert.equal(pipeline.totals.scored, 1)
+  })
+
   test('dead-letters the one text that kills inference, in its place in the order', async () => {
     const { sent, fetch, end } = await started({
       inference: {
