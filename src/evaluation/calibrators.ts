@@ -48,7 +48,10 @@ export function fitCalibrators(
   const shared = fitTemperature(cells)
   return cells.map((cell) => {
     const scarce = cell.positives < minPositives || cell.scores.length - cell.positives < minPositives
-    return kind === 'temperature' || scarce ? shared : fitPlatt(cell.scores, cell.targets)
+    if (kind === 'temperature' || scarce) return shared
+    const fitted = fitPlatt(cell.scores, cell.targets)
+    // A head that learned nothing of a label can fit best upside down, which would only be noise.
+    return fitted.slope > 0 ? fitted : shared
   })
 }
 

@@ -4,6 +4,8 @@ import { LabelstreamError } from '../core/errors.ts'
 
 export const manifestFile = 'manifest.json'
 export const cardFile = 'README.md'
+/** The report of the training, for people. */
+const reportFile = 'report.html'
 
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'not a SHA-256')
 
@@ -78,12 +80,12 @@ export function parseManifest(text: string, path: string): Manifest {
 
 /**
  * The digest of a version: SHA-256 over the lines `<sha256>  <file>` (sha256sum's form, sorted by file) of all
- * its files but the card and the manifest. So it names what is served: the same training gives the same digest
+ * its files but the manifest, the card and the report. So it names what is served: the same training gives the same digest
  * whenever and under whatever name it ran.
  */
 export function versionDigest(files: FileDigests): string {
   const lines = Object.entries(files)
-    .filter(([file]) => file !== cardFile)
+    .filter(([file]) => file !== cardFile && file !== reportFile)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([file, { sha256: digest }]) => `${digest}  ${file}\n`)
   return sha256(lines.join(''))

@@ -2,6 +2,7 @@ import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import type { EncoderFolder } from '../models/folder.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import { EmbeddingCache } from './embedding-cache.ts'
+import { checkInterrupted } from './progress.ts'
 
 export interface Embedded {
   /** `[texts, hidden]` */
@@ -22,6 +23,7 @@ export async function embedTexts(
     readonly cacheFolder: string
     readonly runner: TextRunnerOptions
     readonly onProgress?: (done: number, total: number) => void
+    readonly signal?: AbortSignal
   },
 ): Promise<Embedded> {
   const { provider, precision } = options.runner
@@ -32,14 +34,21 @@ export async function embedTexts(
   let peakMemoryBytes = 0
   if (missing.length > 0) {
     const runner = await TextRunner.start(encoder, 'embedding', { ...options.runner, maxWindows: 1 })
+    const abort = (): void => void runner.close()
+    options.signal?.addEventListener('abort', abort, { once: true })
     try {
+      checkInterrupted(options.signal)
       const rows = await runner.run(missing, options.onProgress)
       tokens = rows.tokens
       peakMemoryBytes = runner.inference.memory.peakBytes
       missing.forEach((text, row) => {
         cache.set(text, rows.values.values.slice(row * encoder.hiddenSize, (row + 1) * encoder.hiddenSize))
       })
+    } catch (error) {
+      checkInterrupted(options.signal)
+      throw error
     } finally {
+      options.signal?.removeEventListener('abort', abort)
       await runner.close()
     }
     await cache.save()

@@ -6,6 +6,7 @@ import type { FloatArray, FloatArrays } from '../runtime/training-messages.ts'
 import { Training } from '../runtime/training.ts'
 import { biasCorrections } from './adamw.ts'
 import { type HeadGraphs, buildHeadGraphs } from './head-graph.ts'
+import { checkInterrupted } from './progress.ts'
 import { derivedSeed, learningRateAt } from './schedule.ts'
 
 export interface HeadHyperparameters {
@@ -51,7 +52,7 @@ export interface FittedHead {
 /**
  * Trains a head on frozen embeddings: AdamW on masked binary cross-entropy, warm-up and linear decay, early
  * stopping on the dev loss. The caller closes the result. The same inputs and seed give the same bits on one
- * machine. Throws TRAINING_FAILED; the signal's reason when aborted.
+ * machine. Throws TRAINING_FAILED, and INTERRUPTED when the signal is aborted.
  */
 export async function fitHead(
   config: ModelConfig,
@@ -102,7 +103,7 @@ async function runEpochs(
   let steps = 0
   let peakMemoryBytes = 0
   for (let epoch = 1; epoch <= epochs; epoch++) {
-    hooks.signal?.throwIfAborted()
+    checkInterrupted(hooks.signal)
     const order = seededRandom(derivedSeed(hyperparameters.seed, 'order', epoch)).shuffle(
       Array.from({ length: train.embeddings.rows }, (_, row) => row),
     )

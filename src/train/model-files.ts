@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sha256 } from '../core/digest.ts'
+import { LabelstreamError } from '../core/errors.ts'
+import { type ModelConfig, readModelConfig } from '../encoders/config.ts'
+import { headParameters } from '../encoders/weights.ts'
+import {
+  type Tensor,
+  float32Tensor,
+  readSafetensors,
+  readSafetensorsMetadata,
+  writeSafetensors,
+} from '../formats/safetensors.ts'
+import type { EncoderFolder } from '../models/folder.ts'
+import type { FloatArrays } from '../runtime/training-messages.ts'
+
+/** An encoder's files in memory. */
+export interface EncoderFiles {
+  readonly configJson: Readonly<Record<string, unknown>>
+  readonly config: ModelConfig
+  readonly weights: Uint8Array
+  /** tokenizer.json and what else the tokenizer has, as they are. */
+  readonly tokenizerFiles: ReadonlyMap<string, Uint8Array>
+}
+
+const tokenizerFileNames = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'vocab.txt',
+  'vocab.json',
+  'merges.txt',
+]
+
+/** Reads an encoder's files, each compared with its digest. Throws MODEL_CORRUPT, MODEL_UNSUPPORTED, FILE_UNREADABLE. */
+export async function readEncoder({ folder, fileDigests }: EncoderFolder): Promise<EncoderFiles> {
+  const read = async (file: string): Promise<Uint8Array> => {
+    const path = join(folder, file)
+    const bytes = await readFile(path).catch((error: unknown) => {
+      throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be read`, { cause: error })
+    })
+    if (sha256(bytes) === fileDigests[file]) return bytes
+    throw new LabelstreamError('MODEL_CORRUPT', `${path} differs from its manifest`)
+  }
+  const configJson = JSON.parse(new TextDecoder().decode(await read('config.json'))) as Record<
+    string,
+    unknown
+  >
+  const present = tokenizerFileNames.filter((file) => Object.hasOwn(fileDigests, file))
+  const tokenizerFiles = new Map<string, Uint8Array>()
+  for (const file of present) tokenizerFiles.set(file, await read(file))
+  return {
+    configJson,
+    config: readModelConfig(configJson),
+    weights: await read('model.safetensors'),
+    tokenizerFiles,
+  }
+}
+
+export interface HeadLayout {
+  readonly labels: readonly string[]
+  readonly headHiddenSizes: readonly number[]
+}
+
+/** config.json of the trained model: Hugging Face's fields for a multi-label classifier, and our own block. */
+export function trainedConfigJson(
+  base: Readonly<Record<string, unknown>>,
+  { labels, headHiddenSizes }: HeadLayout,
+): Record<string, unknown> {
+  return {
+    ...base,
+    architectures: ['LabelstreamForSequenceClassification'],
+    problem_type: 'multi_label_classification',
+    id2label: Object.fromEntries(labels.entries()),
+    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+    labelstream: { pooling: 'mean', headHiddenSizes, headActivation: 'gelu' },
+  }
+}
+
+/**
+ * model.safetensors of a frozen encoder with a new head: the base's tensors byte for byte in their order, so that
+ * versions of one encoder differ in few bytes, then the head in fp32. A head that the base had is left out.
+ */
+export function weightsWithHead(base: Uint8Array, config: ModelConfig, head: FloatArrays): Uint8Array {
+  const tensors = new Map<string, Tensor>()
+  for (const [name, tensor] of readSafetensors(base)) {
+    if (!/^(head\.\d+|classifier)\./.test(name)) tensors.set(name, tensor)
+  }
+  for (const [name, shape] of headParameters(config)) {
+    const values = head[name]?.values
+    if (values === undefined) throw new RangeError(`the trained head has no ${name}`)
+    tensors.set(name, float32Tensor(values, shape))
+  }
+  return writeSafetensors(tensors, { format: 'pt', ...readSafetensorsMetadata(base) })
+}

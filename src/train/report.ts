@@ -1,0 +1,100 @@
+import type { Metrics } from '../evaluation/metrics.ts'
+import type { EpochLoss } from './fit-head.ts'
+import type { GateResult } from './gate.ts'
+
+export interface Report {
+  readonly title: string
+  readonly facts: readonly (readonly [name: string, value: string | number])[]
+  readonly warnings: readonly string[]
+  readonly parts: readonly {
+    readonly part: string
+    readonly rows: number
+    readonly positives: Float64Array
+  }[]
+  readonly labels: readonly string[]
+  /** Metrics by part of the data: dev, test. */
+  readonly metrics: Readonly<Record<string, Metrics>>
+  readonly history: readonly EpochLoss[]
+  readonly bestEpoch: number
+  readonly gate: GateResult
+}
+
+/** The report of one training as a single HTML page without scripts, fonts or links. It holds no texts. */
+export function renderReport(report: Report): string {
+  const sections = [
+    `<h1>${escape(report.title)}</h1>`,
+    table(['', ''], report.facts),
+    `<p class="${report.gate.passed ? 'good' : 'bad'}">Gate ${report.gate.passed ? 'passed' : 'not passed'}: ${escape(report.gate.reasons.join('; '))}</p>`,
+    ...report.warnings.map((warning) => `<p class="bad">${escape(warning)}</p>`),
+    '<h2>Data</h2>',
+    table(
+      ['positives of', ...report.parts.map(({ part, rows }) => `${part} (${rows} rows)`)],
+      report.labels.map((label, place) => [
+        label,
+        ...report.parts.map(({ positives }) => Math.round((positives[place] ?? 0) * 10) / 10),
+      ]),
+    ),
+    ...Object.entries(report.metrics).flatMap(([part, metrics]) => metricsSection(part, metrics)),
+    '<h2>Loss</h2>',
+    table(
+      ['epoch', 'train', 'dev', ''],
+      report.history.map(({ epoch, trainLoss, devLoss }) => [
+        epoch,
+        trainLoss.toFixed(4),
+        devLoss.toFixed(4),
+        epoch === report.bestEpoch ? 'kept' : '',
+      ]),
+    ),
+  ]
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>${escape(report.title)}</title>
+<style>${style}</style>
+</head>
+<body>
+${sections.join('\n')}
+</body>
+</html>
+`
+}
+
+function metricsSection(part: string, { perLabel, rows, ...averages }: Metrics): string[] {
+  return [
+    `<h2>Quality on ${escape(part)} (${rows} rows)</h2>`,
+    table(
+      ['', ''],
+      Object.entries(averages).map(([name, value]) => [name, value.toFixed(4)] as const),
+    ),
+    table(
+      ['label', 'precision', 'recall', 'F1', 'support', 'threshold'],
+      Object.entries(perLabel).map(([label, { precision, recall, f1, support, threshold }]) => [
+        label,
+        precision.toFixed(3),
+        recall.toFixed(3),
+        f1.toFixed(3),
+        support,
+        threshold.toFixed(3),
+      ]),
+    ),
+  ]
+}
+
+function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const line = (cells: readonly (string | number)[], tag: 'th' | 'td'): string =>
+    `<tr>${cells.map((cell) => `<${tag}>${escape(String(cell))}</${tag}>`).join('')}</tr>`
+  const head = header.some((title) => title !== '') ? `<thead>${line(header, 'th')}</thead>` : ''
+  return `<table>${head}<tbody>${rows.map((row) => line(row, 'td')).join('')}</tbody></table>`
+}
+
+const escape = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+
+const style = `
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0 }
+th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); font-variant-numeric: tabular-nums }
+.good { color: #1a7f37 } .bad { color: #cf222e }
+`
