@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { waitUntil } from '../../src/core/clock.ts'
 import { LabelstreamError } from '../../src/core/errors.ts'
@@ -226,6 +227,40 @@ describe('Pipeline', () => {
     assert.deepEqual(sent, [])
     assert.deepEqual(commits, [])
     assert.equal(pipeline.inFlightBytes, 0)
+  })
+
+  test('does not score what waited for a batch when its epoch ended', async () => {
+    const batches: number[] = []
+    const { handlers, fetch, end } = await started({
+      options: { limits: { budgetTokens: 64, maxRows: 8, maxWaitMs: 1_000_000 }, inflightBatches: 1 },
+      inference: {
+        run: (windows) => {
+          batches.push(windows.length)
+          return Promise.resolve(resultOf(windows))
+        },
+      },
+    })
+    const behind = { topic: 'texts', partition: 0, nextOffset: 2, highWatermark: 1_000 }
+    handlers.records(1, { ...behind, messages: [messageOf('a', 0, 0), messageOf('b', 0, 1)] })
+    // Tokenised by now, and held back because the partition has more.
+    for (let turn = 0; turn < 5; turn++) await nextTurn()
+    handlers.revoked(1)
+    handlers.assigned(2, [{ topic: 'texts', partition: 0 }])
+    fetch(['c'], 0, 0, 2)
+    await end(1)
+    assert.deepEqual(batches, [1])
+  })
+
+  test('commits an offset once', async () => {
+    const { commits, fetch, pipeline, end } = await started({ options: { commitIntervalMs: 1 } })
+    fetch(['a'])
+    await until(() => commits.length > 0)
+    await pipeline.untilEnd([{ topic: 'texts', partition: 0, offset: 1 }])
+    await end(1)
+    assert.deepEqual(
+      commits.map(({ offset }) => offset),
+      [1],
+    )
   })
 
   test('commits what is finished while its partitions are taken away', async () => {
