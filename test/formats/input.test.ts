@@ -140,6 +140,13 @@ test("Confluent's wire format without a registry says which setting is missing",
   await throwsCode(() => decode(message), 'INPUT_UNKNOWN_SCHEMA', /schema id 7.*registry\.url/)
 })
 
+test('bytes that start with zeros, but not with an id, are not of a registry', async () => {
+  for (const hex of ['0000000000', '00ffffffff', '00000001']) {
+    const value = Buffer.from(hex, 'hex')
+    await throwsCode(() => decodeValue(value, { format: 'avro' }), 'INPUT_BAD_AVRO', /0x00 and an id/)
+  }
+})
+
 test('a registry that does not answer is no fault of the message', async () => {
   const down: WriterSchemas = {
     byFingerprint: new Map(),

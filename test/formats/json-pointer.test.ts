@@ -35,6 +35,10 @@ test('the pointers of RFC 6901, section 5, find what it says', () => {
   }
 })
 
+test('~01 is the name ~1, not a slash', () => {
+  assert.equal(lookUp({ '~1': 'right', '/': 'wrong' }, parseJsonPointer('/~01')), 'right')
+})
+
 test('a pointer finds nothing in prototypes, past the end, or inside a string', () => {
   const document = { text: 'abc', list: ['x'] }
   const pointers = [
