@@ -53,7 +53,7 @@ async function startPipeline(world: StreamWorld, crashes: number) {
   const pipeline = await Pipeline.create(options, {
     writer: world.writer,
     scorer,
-    formats: pretendedFormats(world, 0),
+    formats: pretendedFormats(world),
     metrics: noMetrics,
     random: world.random.next,
   })

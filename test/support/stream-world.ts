@@ -16,7 +16,10 @@ import type { Random } from '../../src/core/random.ts'
 /** Number of labels of the pretended model. */
 export const labels = ['a', 'b', 'c'] as const
 
-/** A text is `LENGTH:WINDOWS:NUMBER`; its logits follow from NUMBER, and `poison:` kills the inference process. */
+/**
+ * One message to be made. A text's value is `LENGTH:WINDOWS:NUMBER` and its logits follow from NUMBER; `poison:` kills
+ * the inference process, `bad:` cannot be decoded. `gap`: offsets before it that hold no message.
+ */
 export interface PretendedText {
   readonly kind: 'text' | 'long' | 'poison' | 'badInput' | 'tombstone'
   readonly gap: number
@@ -266,13 +269,10 @@ export function pretendedScorer(world: StreamWorld, crashes: number): Scorer & {
   }
 }
 
-export function pretendedFormats(world: StreamWorld, registryFaults: number): FormatPorts {
+export function pretendedFormats(world: StreamWorld): FormatPorts {
   return {
     decodeInput: (message) => {
       const text = message.value?.toString() ?? ''
-      if (world.random.next() < registryFaults) {
-        return Promise.reject(new LabelstreamError('REGISTRY_UNREACHABLE', 'no registry'))
-      }
       if (text.startsWith('bad')) throw new LabelstreamError('INPUT_EMPTY_TEXT', 'nothing there')
       const decoded = { id: message.key?.toString() ?? '', text }
       return world.random.next() < 0.1 ? Promise.resolve(decoded) : decoded
