@@ -1,5 +1,9 @@
 import type { CommandSpec } from './command.ts'
 import { demoCommand } from './demo.ts'
+import { evaluateCommand } from './evaluate.ts'
+import { labelsPut } from './labels-put.ts'
+import { modelsList, modelsPromote, modelsRollback, modelsShow, modelsVerify } from './models.ts'
+import { retrainCommand } from './retrain.ts'
 import { runCommand } from './run.ts'
 import { scoreCommand } from './score.ts'
 import { settingsCommand } from './settings.ts'
@@ -7,9 +11,17 @@ import { topicsCheck, topicsCreate } from './topics.ts'
 
 /** Every command, in the order of the help. */
 export const allCommands: readonly CommandSpec[] = [
-  runCommand,
   demoCommand,
+  runCommand,
   scoreCommand,
+  retrainCommand,
+  evaluateCommand,
+  labelsPut,
+  modelsList,
+  modelsShow,
+  modelsVerify,
+  modelsPromote,
+  modelsRollback,
   topicsCreate,
   topicsCheck,
   settingsCommand,

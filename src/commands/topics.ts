@@ -55,6 +55,15 @@ export async function requireTopics(
   }
 }
 
+/** What a topic needs beyond the cluster's defaults. */
+function topicConfig(settings: Settings, topic: string): Record<string, string> {
+  // the latest record of a key is what counts when labels are corrected
+  if (topic === settings['labels.topic']) return { 'cleanup.policy': 'compact' }
+  // a message of the largest size that brokers take by default grows by the headers that say why it is dead
+  if (topic === settings['deadLetters.topic']) return { 'max.message.bytes': '16777216' }
+  return {}
+}
+
 const partitionLimits = { min: 1, max: 10_000, integer: true }
 
 export const topicsCreate: CommandSpec = {
@@ -76,8 +85,7 @@ export const topicsCreate: CommandSpec = {
         topic,
         partitions,
         replicationFactor,
-        // the latest record of a key is what counts when labels are corrected
-        ...(topic === context.settings['labels.topic'] ? { config: { 'cleanup.policy': 'compact' } } : {}),
+        config: topicConfig(context.settings, topic),
       })),
     )
     context.printJson({ created, existed: topics.filter((topic) => !created.includes(topic)) })

@@ -99,7 +99,8 @@ export async function versionNames(modelsFolder: string, name: string): Promise<
   return names.filter((_name, index) => held[index]).sort()
 }
 
-async function resolveReference(reference: string, modelsFolder: string): Promise<string> {
+/** The version folder that a reference means. Throws MODEL_NOT_FOUND, SETTING_INVALID. */
+export async function resolveReference(reference: string, modelsFolder: string): Promise<string> {
   const parsed = parseReference(reference)
   if (parsed.kind === 'named') return namedFolder(parsed.name, parsed.version, modelsFolder)
   const folder = resolve(parsed.folder)

@@ -1,0 +1,91 @@
+import { join } from 'node:path'
+import { LabelstreamError } from '../core/errors.ts'
+import { retrain } from '../train/retrain.ts'
+import { strategyNames } from '../train/strategies.ts'
+import type { CommandOption, CommandSpec, OptionValues } from './command.ts'
+import { evaluationTable } from './evaluate.ts'
+import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
+import { modelsFolderOf } from './models-folder.ts'
+import { numberOption, optionalOption, requiredOption } from './output.ts'
+import { ProgressBar } from './progress.ts'
+import { runnerOptionsOf } from './runner-options.ts'
+
+const trainingOptions: readonly CommandOption[] = [
+  { flags: '--data <source>', help: dataOptionHelp, required: true },
+  {
+    flags: '--dev <source>',
+    help: 'rows to choose epochs, calibration and thresholds on (default: a part of the data)',
+  },
+  {
+    flags: '--base <encoder>',
+    help: 'encoder to start from: name, name@version or a folder',
+    required: true,
+  },
+  { flags: '--name <name>', help: 'name of the model', required: true },
+  { flags: '--strategy <name>', help: `what is trained: ${strategyNames.join(', ')}`, required: true },
+  { flags: '--epochs <count>', help: 'most passes over the data' },
+  { flags: '--batch <rows>', help: 'rows of one step' },
+  { flags: '--learning-rate <rate>', help: 'peak learning rate' },
+  { flags: '--seed <number>', help: 'seed of order, initial values and dropout' },
+  { flags: '--promote', help: 'make the version champion when the gate lets it through' },
+]
+
+export const retrainCommand: CommandSpec = {
+  name: 'retrain',
+  summary: 'train a model from labelled texts and write it as a new version',
+  options: trainingOptions,
+  settings: ['models.', 'labels.absent', 'text.maxTokens', 'runtime.', 'batch.budgetTokens', 'kafka.'],
+  examples: [
+    'labelstream retrain --data topic:labels --base minilm-l6 --name advice --strategy frozen-dense --promote',
+    'labelstream retrain --data examples/advice/texts.jsonl --base minilm-l6 --name mine --strategy frozen-linear',
+  ],
+  run: async (context, _positional, options) => {
+    const { settings, log } = context
+    const dev = optionalOption(options, 'dev')
+    const maxTokens = settings['text.maxTokens']
+    const data = await readLabeledData(context, requiredOption(options, 'data'))
+    const name = requiredOption(options, 'name')
+    const bar = new ProgressBar()
+    const result = await retrain(
+      {
+        data,
+        ...(dev === undefined ? {} : { dev: await readLabeledData(context, dev) }),
+        base: requiredOption(options, 'base'),
+        name,
+        strategy: requiredOption(options, 'strategy'),
+        modelsFolder: modelsFolderOf(settings),
+        cacheFolder: join('.labelstream', 'cache'),
+        ...(maxTokens === 0 ? {} : { maxTokens }),
+        hyperparameters: hyperparametersOf(options),
+        promote: options.promote === true,
+        runner: runnerOptionsOf(settings, log),
+        signal: context.interrupted,
+      },
+      (progress) => {
+        bar.update(progress)
+      },
+    ).finally(() => {
+      bar.close()
+    })
+    for (const warning of result.warnings) log.warn(warning)
+    context.printJson(result)
+    context.print(evaluationTable({ ...result.metrics, threshold: 'tuned on dev' }))
+    context.print(
+      `\n${name}@${result.version}${result.promoted ? ' is the champion now' : ''}: ${result.path}`,
+    )
+    if (!result.gate.passed) throw new LabelstreamError('GATE_REFUSED', result.gate.reasons.join('; '))
+  },
+}
+
+function hyperparametersOf(options: OptionValues) {
+  const epochs = numberOption(options, 'epochs', { min: 1, max: 10_000, integer: true })
+  const batch = numberOption(options, 'batch', { min: 1, max: 1_000_000, integer: true })
+  const learningRate = numberOption(options, 'learningRate', { min: 1e-9, max: 10 })
+  const seed = numberOption(options, 'seed', { min: 0, max: 2 ** 31 - 1, integer: true })
+  return {
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(learningRate === undefined ? {} : { learningRate }),
+    ...(seed === undefined ? {} : { seed }),
+  }
+}

@@ -1,0 +1,20 @@
+import type { TextRunnerOptions } from '../models/text-runner.ts'
+import type { Settings } from '../settings/catalogue.ts'
+import type { Logger } from '../telemetry/log.ts'
+
+/** How the settings want texts to go through an encoder. */
+export function runnerOptionsOf(settings: Settings, log: Logger): TextRunnerOptions {
+  return {
+    provider: settings['runtime.provider'],
+    precision: settings['runtime.precision'],
+    threads: settings['runtime.threads'],
+    deadlineMs: settings['runtime.deadlineMs'],
+    tokenizerThreads: settings['text.threads'],
+    budgetTokens: settings['batch.budgetTokens'],
+    maxWindows: settings['text.maxWindows'],
+    strideTokens: settings['text.strideTokens'],
+    onLog: (level, message) => {
+      log[level](message)
+    },
+  }
+}
