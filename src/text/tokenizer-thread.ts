@@ -11,6 +11,9 @@ interface Pending {
   readonly reject: (error: LabelstreamError) => void
 }
 
+/** A vocabulary takes about 30 MB. A thread that needs more than this ends alone, without a limit the program would. */
+const maxHeapMb = 256
+
 /** One tokenising thread from start to end. When it ends, everything it had not answered rejects. */
 export class TokenizerThread {
   /** Resolves when the tokenizer is loaded; rejects when it cannot be. */
@@ -22,7 +25,10 @@ export class TokenizerThread {
   #outstandingTexts = 0
 
   constructor(data: TokenizerWorkerData) {
-    this.#worker = new Worker(siblingModule(import.meta.url, 'tokenizer-worker'), { workerData: data })
+    this.#worker = new Worker(siblingModule(import.meta.url, 'tokenizer-worker'), {
+      workerData: data,
+      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
+    })
     this.ready = new Promise((resolve, reject) => {
       this.#started = { resolve, reject }
     })
