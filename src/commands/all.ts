@@ -1,4 +1,5 @@
 import type { CommandSpec } from './command.ts'
+import { benchCommand } from './bench.ts'
 import { demoCommand } from './demo.ts'
 import { evaluateCommand } from './evaluate.ts'
 import { labelsPut } from './labels-put.ts'
@@ -16,6 +17,7 @@ export const allCommands: readonly CommandSpec[] = [
   scoreCommand,
   retrainCommand,
   evaluateCommand,
+  benchCommand,
   labelsPut,
   modelsList,
   modelsShow,

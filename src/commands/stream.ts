@@ -53,7 +53,11 @@ export class Stream {
    * Checks topics and model, warms the inference process, joins the group, in that order: a member that cannot
    * score must not be given partitions. Throws what is wrong first; then nothing is left running.
    */
-  static async start(settings: Settings, log: Logger): Promise<Stream> {
+  static async start(
+    settings: Settings,
+    log: Logger,
+    onEndToEnd?: (seconds: number) => void,
+  ): Promise<Stream> {
     if (settings.delivery === 'exactly-once') {
       throw new LabelstreamError(
         'SETTING_INVALID',
@@ -72,7 +76,7 @@ export class Stream {
           : await registry.valueHeader(settings['output.topic'], labelScoresSchemaText())
 
       const metrics = new Metrics()
-      const streamMetrics = new StreamMetrics(metrics)
+      const streamMetrics = new StreamMetrics(metrics, onEndToEnd)
       let missing: string | null = 'the model is being loaded'
       const http = await HttpSurface.start({
         host: settings['http.host'],

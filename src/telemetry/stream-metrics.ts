@@ -13,11 +13,14 @@ export class StreamMetrics {
   readonly #tokenizeSeconds: BoundHistogram
   readonly #queueWaitSeconds: BoundHistogram
   readonly #endToEndSeconds: BoundHistogram
+  readonly #onEndToEnd: ((seconds: number) => void) | undefined
   #paddedTokens = 0
   #realTokens = 0
 
-  constructor(metrics: Metrics) {
+  /** `onEndToEnd` hears every time to the acknowledgement as well, in seconds: for exact percentiles. */
+  constructor(metrics: Metrics, onEndToEnd?: (seconds: number) => void) {
     this.#metrics = metrics
+    this.#onEndToEnd = onEndToEnd
     this.#published = metrics.counter('published_total', {})
     this.#rebalances = metrics.counter('rebalances_total', {})
     this.#batchTexts = metrics.histogram('batch_texts', {})
@@ -72,6 +75,7 @@ export class StreamMetrics {
 
   endToEnd(seconds: number): void {
     this.#endToEndSeconds.observe(seconds)
+    this.#onEndToEnd?.(seconds)
   }
 
   inFlightBytes(bytes: number): void {
