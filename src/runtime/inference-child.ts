@@ -26,8 +26,8 @@ const stopMs = 2_000
 
 /** One inference process from start to end, seen from the parent. */
 export class InferenceChild {
-  /** Settles when the process is gone, with the reason if nobody asked for it. */
-  readonly ended: Promise<EndReason | undefined>
+  /** Resolves when the process is gone. */
+  readonly ended: Promise<void>
   readonly #process: ChildProcess
   readonly #pending: Pending[] = []
   #memory: ProcessMemory = { residentBytes: 0, peakBytes: 0 }
@@ -35,6 +35,7 @@ export class InferenceChild {
   #closing = false
   #hung = false
   #gone: LabelstreamError | undefined
+  #onEnd: ((reason: EndReason) => void) | undefined
 
   constructor(log: LogSink) {
     this.#process = fork(siblingModule(import.meta.url, 'inference-process'), [], {
@@ -50,7 +51,8 @@ export class InferenceChild {
     })
     this.ended = new Promise((resolve) => {
       const end = (how: string): void => {
-        resolve(this.#end(how))
+        this.#end(how)
+        resolve()
       }
       this.#process.once('error', (error) => {
         end(error.message)
@@ -67,6 +69,15 @@ export class InferenceChild {
 
   get memory(): ProcessMemory {
     return this.#memory
+  }
+
+  /**
+   * Calls back when the process ends unasked, before anything in flight rejects: who repeats a rejected run at once
+   * must find the replacement already on its way. Says false when it is too late for that.
+   */
+  whenEnded(callback: (reason: EndReason) => void): boolean {
+    this.#onEnd = callback
+    return this.#gone === undefined
   }
 
   /**
@@ -121,7 +132,8 @@ export class InferenceChild {
     }, oldest.deadlineMs)
   }
 
-  #end(how: string): EndReason | undefined {
+  #end(how: string): void {
+    if (this.#gone !== undefined) return
     clearTimeout(this.#timer)
     const [oldest] = this.#pending
     this.#gone = this.#closing
@@ -132,9 +144,8 @@ export class InferenceChild {
             `no answer within ${oldest?.deadlineMs ?? 0} ms: process killed`,
           )
         : new LabelstreamError('INFERENCE_CRASHED', `the inference process ended: ${how}`)
+    if (!this.#closing) this.#onEnd?.(this.#hung ? 'hung' : 'crashed')
     for (const { reject } of this.#pending.splice(0)) reject(this.#gone)
-    if (this.#closing) return undefined
-    return this.#hung ? 'hung' : 'crashed'
   }
 }
 

@@ -141,15 +141,16 @@ export class Inference {
   }
 
   #supervise(child: InferenceChild): void {
-    void child.ended.then((reason) => {
+    const replace = (reason: EndReason): void => {
       this.#peakBytes = Math.max(this.#peakBytes, child.memory.peakBytes)
-      if (reason === undefined || this.#closing.signal.aborted) return
+      if (this.#closing.signal.aborted) return
       this.#log('warn', `the inference process ${reason}; starting another`)
       this.#serving = this.#replace()
       // whoever runs next sees the rejection
       this.#serving.catch(() => undefined)
       this.#options.onRestart?.(reason)
-    })
+    }
+    if (!child.whenEnded(replace)) replace('crashed')
   }
 
   async #replace(): Promise<InferenceChild> {

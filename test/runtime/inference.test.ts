@@ -117,12 +117,14 @@ test('kill -9 rejects the runs in flight, and a new process serves the next ones
   assert.ok(pid)
   // stopped first: the runs are certainly in flight when the process dies
   process.kill(pid, 'SIGSTOP')
+  const repeated = inference.run(windows).catch(() => inference.run(windows))
   const lost = [inference.run(windows), inference.run(windows)]
   const outcome = Promise.all(lost.map((run) => assert.rejects(run, { code: 'INFERENCE_CRASHED' })))
   process.kill(pid, 'SIGKILL')
   await outcome
   const after = await inference.run(windows)
   assert.deepEqual(after.values, before.values)
+  assert.deepEqual((await repeated).values, before.values, 'repeated at once, it waits for the new process')
   assert.deepEqual(restarts, ['crashed'])
   assert.notEqual(inference.pid, pid)
   await inference.close()
