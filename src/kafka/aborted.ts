@@ -1,4 +1,4 @@
-import type { KafkaMessage } from 'kafkajs'
+import type { Broker, Cluster, KafkaMessage } from 'kafkajs'
 
 /** What kafkajs 2.2.4 keeps on a record beside its declared type. */
 interface TransactionFields {
@@ -42,4 +42,41 @@ export function hiddenRecords(
     }
     return batchContext?.inTransaction === true && underWay.has(producerId)
   })
+}
+
+/** One partition's part of a fetch answer, as kafkajs's broker returns it. */
+interface FetchedPartition {
+  abortedTransactions?: readonly AbortedTransaction[] | null
+  readonly messages: readonly (KafkaMessage & { isControlRecord?: boolean })[]
+}
+
+/**
+ * Makes a kafkajs cluster's brokers answer fetches with the hidden records marked as control records, which
+ * kafkajs passes over but counts; its own filter finds nothing left to do.
+ */
+export function hideAborted(cluster: Cluster): void {
+  const findBroker = cluster.findBroker.bind(cluster)
+  const wrapped = new WeakSet<Broker>()
+  cluster.findBroker = async (node) => {
+    const broker = await findBroker(node)
+    if (wrapped.has(broker)) return broker
+    wrapped.add(broker)
+    const fetch = broker.fetch.bind(broker)
+    broker.fetch = async (request) => {
+      const answer = (await fetch(request)) as {
+        readonly responses: readonly { readonly partitions: FetchedPartition[] }[]
+      }
+      for (const { partitions } of answer.responses) partitions.forEach(markHidden)
+      return answer
+    }
+    return broker
+  }
+}
+
+function markHidden(partition: FetchedPartition): void {
+  const hidden = hiddenRecords(partition.messages, partition.abortedTransactions ?? [])
+  partition.abortedTransactions = []
+  for (const [index, message] of partition.messages.entries()) {
+    if (hidden[index] === true) message.isControlRecord = true
+  }
 }

@@ -1,6 +1,6 @@
 import type { Admin, Cluster } from 'kafkajs'
 import { type KafkaClient, quietly } from './connect.ts'
-import { openCluster, partitionsOf, withCluster } from './cluster.ts'
+import { askForGroup, openCluster, partitionsOf, withCluster } from './cluster.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import { repeatWhile } from './backoff.ts'
 import { coordinatorIsMoving, protocolErrorType } from './errors.ts'
@@ -192,6 +192,7 @@ export async function fetchCommitted(
   partitions: readonly number[],
 ): Promise<PartitionOffsets> {
   const fetch = async () => {
+    await askForGroup(cluster, group)
     const coordinator = await cluster.findGroupCoordinator({ groupId: group })
     return coordinator.offsetFetch({
       groupId: group,

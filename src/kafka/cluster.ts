@@ -57,6 +57,21 @@ export async function openCluster(
   }
 }
 
+/** kafkajs's broker, with a request that it does not declare. */
+interface GroupBroker {
+  findGroupCoordinator(request: { groupId: string; coordinatorType: number }): Promise<unknown>
+}
+
+/**
+ * Throws kafkajs's error when the group's coordinator cannot be had; kafkajs's own search tries every broker
+ * and forgets what each of them said, also that the group is forbidden to us.
+ */
+export async function askForGroup(cluster: Cluster, group: string): Promise<void> {
+  const [nodeId] = cluster.getNodeIds()
+  const broker = (await cluster.findBroker({ nodeId: String(nodeId) })) as unknown as GroupBroker
+  await broker.findGroupCoordinator({ groupId: group, coordinatorType: 0 })
+}
+
 /** The topic's partition numbers, ascending. */
 export function partitionsOf(cluster: Cluster, topic: string): number[] {
   return cluster

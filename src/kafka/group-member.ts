@@ -3,6 +3,7 @@ import kafkajs from 'kafkajs'
 import { monotonicMs, withDeadline } from '../core/clock.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import type { Position } from '../formats/message.ts'
+import { hideAborted } from './aborted.ts'
 import { type KafkaClient, quietly } from './connect.ts'
 import { offsetAfter, ownMessage, type RecordBatch } from './fetched-batch.ts'
 import type { TopicPartition } from './ownership.ts'
@@ -82,6 +83,7 @@ export class GroupMember {
       partitionAssigners: [
         (config) => {
           this.#cluster = config.cluster
+          hideAborted(config.cluster)
           return kafkajs.PartitionAssigners.roundRobin(config)
         },
       ],

@@ -2,9 +2,9 @@ import { sleep } from '../core/clock.ts'
 import { asLabelstreamError, type ErrorCode, type LabelstreamError } from '../core/errors.ts'
 import type { Position } from '../formats/message.ts'
 import { backoffMs } from './backoff.ts'
-import { withCluster } from './cluster.ts'
+import { askForGroup, withCluster } from './cluster.ts'
 import type { KafkaClient } from './connect.ts'
-import { protocolErrorType } from './errors.ts'
+import { coordinatorIsMoving, protocolErrorType } from './errors.ts'
 import type { RecordBatch } from './fetched-batch.ts'
 import { GroupMember, type GroupMemberOptions, type MemberHandlers } from './group-member.ts'
 import { Ownership, type TopicPartition } from './ownership.ts'
@@ -73,7 +73,7 @@ export class Reader {
   }
 
   /**
-   * Checks that the topics can be seen; joins nothing yet.
+   * Checks that the topics and the group can be seen; joins nothing yet.
    * Throws BROKER_UNREACHABLE, AUTHENTICATION_FAILED, TLS_FAILED, TOPIC_MISSING, ACCESS_DENIED.
    */
   static async create(
@@ -81,7 +81,14 @@ export class Reader {
     options: ReaderOptions,
     handlers: ReaderHandlers,
   ): Promise<Reader> {
-    await withCluster(client, options.topics, 'connecting to read', () => Promise.resolve())
+    const { group, topics } = options
+    await withCluster(client, topics, 'connecting to read', async (cluster) => {
+      try {
+        await askForGroup(cluster, group)
+      } catch (error) {
+        if (!coordinatorIsMoving(error)) throw client.error(error, { doing: 'connecting to read', group })
+      }
+    })
     return new Reader(client, options, handlers)
   }
 

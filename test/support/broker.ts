@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { after } from 'node:test'
 import { createTopics } from '../../src/kafka/admin.ts'
 import { connectKafka, type KafkaClient, type KafkaOptions } from '../../src/kafka/connect.ts'
+import { Writer, type WriterOptions } from '../../src/kafka/writer.ts'
 import { type LocalKafka, startLocalKafka } from '../../src/kafka/local-broker.ts'
 
 let started: Promise<LocalKafka> | undefined
@@ -15,8 +16,17 @@ export function testBroker(): Promise<LocalKafka> {
   return started
 }
 
+const toClose: { close(): Promise<void> }[] = []
+
+/** Closes it when the file's tests are done, also when one of them failed on the way. Closing twice must be harmless. */
+export function closeAtEnd<T extends { close(): Promise<void> }>(thing: T): T {
+  toClose.push(thing)
+  return thing
+}
+
 // registered while the file loads, so that it belongs to the whole file
 after(async () => {
+  await Promise.allSettled(toClose.map((thing) => thing.close()))
   const kafka = await started?.catch(() => undefined)
   await kafka?.stop()
 })
@@ -25,6 +35,11 @@ after(async () => {
 export async function testClient(options: Partial<KafkaOptions> = {}): Promise<KafkaClient> {
   const kafka = await testBroker()
   return connectKafka({ brokers: kafka.brokers, clientId: 'labelstream-test', ...options })
+}
+
+/** A writer that is closed at the end of the file. */
+export async function testWriter(client: KafkaClient, options: WriterOptions = {}): Promise<Writer> {
+  return closeAtEnd(await Writer.connect(client, options))
 }
 
 /** Makes a topic with a name of its own and returns the name. */
