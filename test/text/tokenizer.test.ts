@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdtemp, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
@@ -22,17 +22,45 @@ before(async () => {
 })
 
 /** Compares ids with the reference's; fails with the first text that differs. */
-async function assertSame(texts: readonly string[]): Promise<void> {
-  const encodings = await reference.encodeBatch([...texts], { addSpecialTokens: false })
+async function assertSame(
+  texts: readonly string[],
+  encoder: TextEncoder = ours,
+  referenceTokenizer: Tokenizer = reference,
+): Promise<void> {
+  const encodings = await referenceTokenizer.encodeBatch([...texts], { addSpecialTokens: false })
   for (const [index, text] of texts.entries()) {
     const expected = encodings[index]?.getIds()
-    assert.deepEqual([...ours.encode(text)], expected, `text ${index}: ${JSON.stringify(text.slice(0, 200))}`)
+    assert.deepEqual(
+      [...encoder.encode(text)],
+      expected,
+      `text ${index}: ${JSON.stringify(text.slice(0, 200))}`,
+    )
   }
 }
 
 test('4,000 hard texts get the same ids as from the reference tokenizer', async () => {
   const random = seededRandom(20261123)
   await assertSame(Array.from({ length: 4_000 }, () => hardText(random)))
+})
+
+test('cased models and every other way to normalise are as in the reference too', async () => {
+  const json = JSON.parse(await readFile(join(folder, 'tokenizer.json'), 'utf8')) as Record<string, unknown>
+  const random = seededRandom(5)
+  const texts = Array.from({ length: 500 }, () => hardText(random))
+  for (let combination = 0; combination < 24; combination++) {
+    const normalizer = {
+      type: 'BertNormalizer',
+      clean_text: combination % 2 === 0,
+      handle_chinese_chars: (combination >> 1) % 2 === 0,
+      lowercase: (combination >> 2) % 2 === 0,
+      strip_accents: [null, true, false][combination >> 3],
+    }
+    const other = await mkdtemp(join(tmpdir(), 'labelstream-'))
+    const text = JSON.stringify({ ...json, normalizer, truncation: null, padding: null })
+    await writeFile(join(other, 'tokenizer.json'), text)
+    await assertSame(texts, await loadTokenizer(other), Tokenizer.fromString(text))
+    await rm(other, { recursive: true })
+  }
 })
 
 test('every character of Unicode gets the same ids as from the reference, inside a word and alone', async () => {
