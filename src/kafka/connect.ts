@@ -131,8 +131,8 @@ function kafkaConfig(options: KafkaOptions): KafkaConfig {
     connectionTimeout: options.connectionTimeoutMs ?? 3_000,
     authenticationTimeout: 10_000,
     requestTimeout: options.requestTimeoutMs ?? 30_000,
-    // short: whoever calls has an own loop for what must go on for ever
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
+    // short, but enough to try each broker: whoever calls has an own loop for what must go on for ever
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: Math.max(3, options.brokers.length) },
     logLevel: kafkajs.logLevel.INFO,
     logCreator: () => (entry) => {
       const level = logLevels[entry.level]

@@ -56,13 +56,16 @@ export function serverProperties(input: NodeConfigInput): string {
     'group.initial.rebalance.delay.ms': 0,
     'log.segment.bytes': 16_777_216,
     'log.cleaner.dedupe.buffer.size': 16_777_216,
-    ...(nodes === 1 ? {} : quickFailover),
+    ...(nodes === 1 ? quickRestart : quickFailover),
     ...securityProperties(input),
   }
   return Object.entries(properties)
     .map(([key, value]) => `${key}=${value}\n`)
     .join('')
 }
+
+/** A killed broker may register again only when its old session is over. */
+const quickRestart = { 'broker.session.timeout.ms': 3_000, 'broker.heartbeat.interval.ms': 500 }
 
 /** Notices a dead node in seconds instead of the half minute that is right for a real cluster. */
 const quickFailover = {

@@ -1,5 +1,5 @@
 import kafkajs, { type Producer, type RecordMetadata } from 'kafkajs'
-import { monotonicMs, sleep } from '../core/clock.ts'
+import { monotonicMs, sleep, withDeadline } from '../core/clock.ts'
 import { type ErrorCode, LabelstreamError } from '../core/errors.ts'
 import type { OutgoingMessage } from '../formats/message.ts'
 import { backoffMs } from './backoff.ts'
@@ -19,6 +19,8 @@ const missingTopicPatienceMs = 60_000
 /** With this many failures in a row the producer itself is suspect and replaced. */
 const failuresBeforeNewProducer = 3
 
+const closeTimeoutMs = 4_000
+
 /**
  * Writes to Kafka with acks=all. A send resolves when the broker has said that every record is durable;
  * infrastructure faults are repeated for ever, with back-off, until `close`. Sends to one partition go one
@@ -37,20 +39,19 @@ export class Writer {
   readonly #partitionCounts = new Map<string, number>()
   /** Topics that took a record: that one of them is missing may pass. */
   readonly #seenTopics = new Set<string>()
-  #producer: Producer
+  #producer: Promise<Producer> | undefined
   #failuresInARow = 0
 
-  private constructor(client: KafkaClient, options: WriterOptions, producer: Producer) {
+  private constructor(client: KafkaClient, options: WriterOptions) {
     this.#client = client
     this.#options = options
-    this.#producer = producer
   }
 
   /** Throws BROKER_UNREACHABLE, AUTHENTICATION_FAILED or TLS_FAILED within the first-connect timeout. */
   static async connect(client: KafkaClient, options: WriterOptions = {}): Promise<Writer> {
-    const producer = newProducer(client)
-    await client.connect(producer, 'connecting to write')
-    return new Writer(client, options, producer)
+    const writer = new Writer(client, options)
+    await writer.#connected()
+    return writer
   }
 
   /**
@@ -88,7 +89,7 @@ export class Writer {
   async close(): Promise<void> {
     this.#closing.abort()
     await Promise.allSettled(this.#tails.values())
-    await quietly(this.#producer.disconnect())
+    await quietly(withDeadline(this.#discard(), closeTimeoutMs, () => new Error('the brokers do not let go')))
   }
 
   async #sendUntilDone(
@@ -118,8 +119,8 @@ export class Writer {
     messages: readonly OutgoingMessage[],
   ): Promise<LabelstreamError | undefined> {
     const { CompressionTypes } = kafkajs
-    const producer = this.#producer
     try {
+      const producer = await this.#connected()
       const answers = await producer.send({
         topic,
         acks: -1,
@@ -140,7 +141,10 @@ export class Writer {
       return await this.#unanswered(topic, partition)
     } catch (error) {
       this.#failuresInARow += 1
-      if (this.#failuresInARow >= failuresBeforeNewProducer) await this.#replaceProducer(producer)
+      if (this.#failuresInARow >= failuresBeforeNewProducer) {
+        this.#failuresInARow = 0
+        void this.#discard()
+      }
       return this.#client.error(error, { doing: `writing to ${topic}/${partition}`, topic })
     }
   }
@@ -162,14 +166,22 @@ export class Writer {
     )
   }
 
+  /** The producer, connected; the first who needs one makes it. Rejects with our errors. */
+  async #connected(): Promise<Producer> {
+    const connecting = (this.#producer ??= connectProducer(this.#client))
+    try {
+      return await connecting
+    } catch (error) {
+      if (this.#producer === connecting) this.#producer = undefined
+      throw error
+    }
+  }
+
   /** After a long outage a kafkajs producer can be left without a seed broker; a new one starts from our list. */
-  async #replaceProducer(suspect: Producer): Promise<void> {
-    if (this.#producer !== suspect || this.#closing.signal.aborted) return
-    const fresh = newProducer(this.#client)
-    this.#producer = fresh
-    this.#failuresInARow = 0
-    void quietly(suspect.disconnect())
-    await quietly(fresh.connect())
+  async #discard(): Promise<void> {
+    const suspect = this.#producer
+    this.#producer = undefined
+    await quietly(suspect?.then((producer) => producer.disconnect()) ?? Promise.resolve())
   }
 
   #throwIfClosed(topic: string, partition: number): void {
@@ -188,12 +200,14 @@ function covers(answers: readonly RecordMetadata[], topic: string, partition: nu
   )
 }
 
-function newProducer(client: KafkaClient): Producer {
-  return client.open().producer({
+async function connectProducer(client: KafkaClient): Promise<Producer> {
+  const producer = client.open().producer({
     allowAutoTopicCreation: false,
     // every message names its partition; naming the partitioner keeps kafkajs from warning about its default
     createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
     // one attempt: repetitions are ours, so that they can be counted and ended
     retry: { retries: 0 },
   })
+  await client.connect(producer, 'connecting to write')
+  return producer
 }
