@@ -116,7 +116,7 @@ export const catalogue = {
       .min(65_536)
       .max(4_096 * megabyte),
     {
-      default: 4 * megabyte,
+      default: 2 * megabyte,
       help: 'Most bytes of messages read and not yet finished; above it the partitions are paused.',
     },
   ),

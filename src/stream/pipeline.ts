@@ -4,9 +4,12 @@ import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import type { Position } from '../formats/message.ts'
 import type { BatchLimits } from './batcher.ts'
 import { ByteBudget } from './budget.ts'
-import { Committer } from './commits.ts'
+import { AtLeastOnce } from './at-least-once.ts'
+import type { Delivery } from './delivery.ts'
 import { EndWatch, promiseWithSettlers } from './end-watch.ts'
+import { ExactlyOnce, type TransactionLimits } from './exactly-once.ts'
 import { Intake } from './intake.ts'
+import { OutputPlan, type OutputTopics } from './output-plan.ts'
 import { InFlightMessage, messageBytes, partitionKey, PartitionStream, skipped } from './partition-stream.ts'
 import type {
   FetchedRecords,
@@ -15,9 +18,9 @@ import type {
   PipelineMetrics,
   ReaderPort,
   Scorer,
+  TransactionPort,
   WriterPort,
 } from './ports.ts'
-import { Publisher, type OutputTopics } from './publisher.ts'
 import { ScoreBuilder } from './scored-message.ts'
 import { Scoring } from './scoring.ts'
 import { Totals, type PipelineTotals } from './totals.ts'
@@ -27,6 +30,8 @@ export interface PipelineOptions {
   readonly limits: BatchLimits
   readonly maxInFlightBytes: number
   readonly commitIntervalMs: number
+  /** Only for transactions. Default: 200 ms or 2,000 outcomes. */
+  readonly transactions?: TransactionLimits
   /** Batches at the inference port at once (2). */
   readonly inflightBatches?: number
   /** Texts tokenised in one call (256), and calls to the tokenizer at once (2; one more than its threads). */
@@ -34,7 +39,7 @@ export interface PipelineOptions {
   readonly chunksAtOnce?: number
   /**
    * Tokenised windows that may wait for a batch; a larger pool pads less and waits longer. Unless given, as many as
-   * the budget has tokens (at least 2,048): that is some tens of batches, and 1 % of padding or less.
+   * the budget has tokens (at least 768): that is some tens of batches, and about 2 % of padding.
    */
   readonly poolWindows?: number
   /** Most messages (1,000) and bytes (900,000: brokers take 1 MiB unless told otherwise) in one send. */
@@ -43,7 +48,8 @@ export interface PipelineOptions {
 }
 
 export interface PipelinePorts {
-  readonly writer: WriterPort
+  /** Writing one by one delivers at least once, transactions exactly once. */
+  readonly writer: WriterPort | TransactionPort
   readonly scorer: Scorer
   readonly formats: FormatPorts
   readonly metrics: PipelineMetrics
@@ -51,7 +57,9 @@ export interface PipelinePorts {
   readonly random?: () => number
 }
 
-const smallestPoolWindows = 2_048
+const smallestPoolWindows = 768
+
+const defaultTransactions: TransactionLimits = { transactionMs: 200, transactionMessages: 2_000 }
 
 /**
  * The life of every message between the consumer and the producer: intake, batches, outcomes in input order,
@@ -65,25 +73,24 @@ export class Pipeline {
   readonly handlers: IntakeHandlers
   readonly #options: PipelineOptions
   readonly #ports: PipelinePorts
-  readonly #publisher: Publisher
+  readonly #plan: OutputPlan
   readonly #intake: Intake
   readonly #scoring: Scoring
   readonly #totals: Totals
   readonly #finished = promiseWithSettlers()
   #budget: ByteBudget
   #reader: ReaderPort | undefined
-  #committer: Committer | undefined
+  #delivery: Delivery | undefined
   #epoch: number | undefined
   #streams = new Map<string, PartitionStream>()
-  #publishing = 0
   #endWatch: EndWatch | undefined
   #state: 'running' | 'stopping' | 'ended' = 'running'
   #stopped: Promise<void> | undefined
 
-  private constructor(options: PipelineOptions, ports: PipelinePorts, publisher: Publisher) {
+  private constructor(options: PipelineOptions, ports: PipelinePorts, plan: OutputPlan) {
     this.#options = options
     this.#ports = ports
-    this.#publisher = publisher
+    this.#plan = plan
     this.#budget = new ByteBudget(options.maxInFlightBytes)
     const { scorer, formats, metrics } = ports
     const builder = new ScoreBuilder(scorer, formats.encodeScores, metrics)
@@ -131,7 +138,7 @@ export class Pipeline {
 
   /** Rejects with SETTING_INVALID when a window could exceed the token budget, or with what the writer says. */
   static async create(options: PipelineOptions, ports: PipelinePorts): Promise<Pipeline> {
-    return new Pipeline(options, ports, await Publisher.create(ports.writer, options.topics))
+    return new Pipeline(options, ports, await OutputPlan.create(ports.writer, options.topics))
   }
 
   /** Resolves after `stop`; rejects on a fault that cannot be retried, when all is closed. */
@@ -150,11 +157,22 @@ export class Pipeline {
   /** Begins to read. `reader` must have been made with this pipeline's `handlers`. */
   async start(reader: ReaderPort): Promise<void> {
     this.#reader = reader
-    this.#committer = new Committer(reader, this.#ports.metrics, () => this.#streams.values(), {
-      intervalMs: this.#options.commitIntervalMs,
-      failed: this.#fail.bind(this),
-    })
+    this.#delivery = this.#deliveryWith(reader)
     await reader.start()
+  }
+
+  #deliveryWith(reader: ReaderPort): Delivery {
+    const { writer, metrics } = this.#ports
+    const effects = {
+      streams: () => this.#streams.values(),
+      acknowledged: this.#acknowledged.bind(this),
+      failed: this.#fail.bind(this),
+    }
+    if (!('transact' in writer)) {
+      return new AtLeastOnce({ writer, reader, metrics }, this.#plan, this.#options, effects)
+    }
+    const limits = this.#options.transactions ?? defaultTransactions
+    return new ExactlyOnce({ transactions: writer, reader, metrics }, this.#plan, limits, effects)
   }
 
   /**
@@ -184,6 +202,7 @@ export class Pipeline {
       this.#reader?.pause()
       this.#intake.drop()
       this.#scoring.drain()
+      this.#delivery?.drain()
       await waitUntil(() => this.#state === 'ended' || this.#quiet(), {
         timeoutMs: deadlineMs,
         everyMs: 5,
@@ -204,7 +223,7 @@ export class Pipeline {
 
   /** Nothing is under way that could still lead to an acknowledgement. */
   #quiet(): boolean {
-    return !this.#intake.working && this.#scoring.idle && this.#publishing === 0
+    return !this.#intake.working && this.#scoring.idle && (this.#delivery?.idle ?? true)
   }
 
   /** What is finished is committed all the same: less to do again after the restart. */
@@ -221,7 +240,7 @@ export class Pipeline {
     this.#intake.close()
     this.#scoring.close()
     try {
-      await this.#committer?.finish()
+      await this.#delivery?.finish()
     } finally {
       this.#dropEpoch()
       await this.#reader?.close()
@@ -246,8 +265,7 @@ export class Pipeline {
 
   #revoked(epoch: number): void {
     if (epoch !== this.#epoch) return
-    // The last moment in which the epoch can commit: the next owner then repeats less.
-    if (this.#state === 'running') this.#committer?.commitNow()
+    if (this.#state === 'running') this.#delivery?.revoked()
     this.#dropEpoch()
   }
 
@@ -287,7 +305,7 @@ export class Pipeline {
     if (this.#budget.add(sizeBytes)) this.#reader?.pause()
     this.#ports.metrics.inFlightBytes(this.#budget.inFlightBytes)
     this.#intake.add(texts)
-    if (texts.length < entered) void this.#publish(stream)
+    if (texts.length < entered || entered === 0) this.#delivery?.ready(stream)
     // The lag may have become zero: then what waits need not wait for more.
     if (texts.length === 0) this.#scoring.pump()
     this.#checkEnd()
@@ -315,27 +333,9 @@ export class Pipeline {
   #settled(messages: readonly InFlightMessage[]): void {
     const streams = new Set<PartitionStream>()
     for (const message of messages) if (message.outcome !== undefined) streams.add(message.stream)
-    for (const stream of streams) void this.#publish(stream)
+    for (const stream of streams) this.#delivery?.ready(stream)
     this.#intake.pump()
     this.#scoring.pump()
-  }
-
-  /** Publishes all that is ready in a partition, one send at a time. */
-  async #publish(stream: PartitionStream): Promise<void> {
-    for (;;) {
-      const run = stream.live ? stream.sequencer.take() : []
-      if (run.length === 0) return
-      this.#publishing++
-      try {
-        await this.#publisher.publish(stream, run)
-        this.#acknowledged(stream, run)
-      } catch (thrown) {
-        this.#fail(asLabelstreamError(thrown))
-        return
-      } finally {
-        this.#publishing--
-      }
-    }
   }
 
   #acknowledged(stream: PartitionStream, run: readonly InFlightMessage[]): void {
