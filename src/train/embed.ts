@@ -1,61 +1,66 @@
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import type { EncoderFolder } from '../models/folder.ts'
-import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
-import { EmbeddingCache } from './embedding-cache.ts'
+import { type TextRows, TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
+import { cachePath, readCached, writeCached } from './embedding-cache.ts'
 import { checkInterrupted } from './progress.ts'
 
 export interface Embedded {
   /** `[texts, hidden]` */
   readonly embeddings: Matrix
-  /** Real tokens that went through the encoder; 0 when everything was cached. */
+  /** Real tokens that went through the encoder; 0 when the embeddings were cached. */
   readonly tokens: number
   readonly peakMemoryBytes: number
 }
 
+export interface EmbedOptions {
+  readonly cacheFolder: string
+  readonly runner: TextRunnerOptions
+  readonly onProgress?: (done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+
+type Encoder = EncoderFolder & { readonly hiddenSize: number; readonly maxTokens: number }
+
 /**
- * The pooled vectors of texts by a frozen encoder, from the cache where it has them. Of a long text, the first
- * window counts: a head is trained on vectors of one window each.
+ * The pooled vectors of texts by a frozen encoder, from the cache where it has this list. Of a long text, the
+ * first window counts: a head is trained on vectors of one window each.
+ * Throws what inference throws, FILE_UNREADABLE for the cache, INTERRUPTED.
  */
 export async function embedTexts(
-  encoder: EncoderFolder & { readonly hiddenSize: number; readonly maxTokens: number },
+  encoder: Encoder,
   texts: readonly string[],
-  options: {
-    readonly cacheFolder: string
-    readonly runner: TextRunnerOptions
-    readonly onProgress?: (done: number, total: number) => void
-    readonly signal?: AbortSignal
-  },
+  options: EmbedOptions,
 ): Promise<Embedded> {
-  const { provider, precision } = options.runner
-  const identity = `${encoder.digest} mean ${encoder.maxTokens} ${provider} ${precision}`
-  const cache = await EmbeddingCache.open(options.cacheFolder, identity, encoder.hiddenSize)
-  const missing = [...new Set(texts)].filter((text) => cache.get(text) === undefined)
-  let tokens = 0
-  let peakMemoryBytes = 0
-  if (missing.length > 0) {
-    const runner = await TextRunner.start(encoder, 'embedding', { ...options.runner, maxWindows: 1 })
-    const abort = (): void => void runner.close()
-    options.signal?.addEventListener('abort', abort, { once: true })
-    try {
-      checkInterrupted(options.signal)
-      const rows = await runner.run(missing, options.onProgress)
-      tokens = rows.tokens
-      peakMemoryBytes = runner.inference.memory.peakBytes
-      missing.forEach((text, row) => {
-        cache.set(text, rows.values.values.slice(row * encoder.hiddenSize, (row + 1) * encoder.hiddenSize))
-      })
-    } catch (error) {
-      checkInterrupted(options.signal)
-      throw error
-    } finally {
-      options.signal?.removeEventListener('abort', abort)
-      await runner.close()
-    }
-    await cache.save()
+  const { provider, precision, threads, budgetTokens } = options.runner
+  const identity = [encoder.digest, encoder.maxTokens, provider, precision, threads, budgetTokens].join(' ')
+  const path = cachePath(options.cacheFolder, identity, texts)
+  const cached = await readCached(path, texts.length * encoder.hiddenSize)
+  if (cached !== undefined) {
+    return { embeddings: matrix(texts.length, encoder.hiddenSize, cached), tokens: 0, peakMemoryBytes: 0 }
   }
-  const values = new Float32Array(texts.length * encoder.hiddenSize)
-  texts.forEach((text, row) => {
-    values.set(cache.get(text) ?? [], row * encoder.hiddenSize)
-  })
-  return { embeddings: matrix(texts.length, encoder.hiddenSize, values), tokens, peakMemoryBytes }
+  const { rows, peakMemoryBytes } = await encode(encoder, texts, options)
+  await writeCached(options.cacheFolder, path, rows.values.values)
+  return { embeddings: rows.values, tokens: rows.tokens, peakMemoryBytes }
+}
+
+async function encode(
+  encoder: Encoder,
+  texts: readonly string[],
+  { runner, onProgress, signal }: EmbedOptions,
+): Promise<{ rows: TextRows; peakMemoryBytes: number }> {
+  const encoding = await TextRunner.start(encoder, 'embedding', { ...runner, maxWindows: 1 })
+  const abort = (): void => void encoding.close()
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    checkInterrupted(signal)
+    const rows = await encoding.run(texts, onProgress)
+    return { rows, peakMemoryBytes: encoding.inference.memory.peakBytes }
+  } catch (error) {
+    // Closing makes the run fail; that it was closed is the reason to give.
+    checkInterrupted(signal)
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    await encoding.close()
+  }
 }

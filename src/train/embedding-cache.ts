@@ -1,83 +1,46 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
 
-const keyBytes = 32
 const digestBytes = 32
 
 /**
- * Embeddings on disk, one file an encoder: records of a text's SHA-256 and its numbers, and a SHA-256 over all of
- * it at the end. A file that does not fit its digest counts as empty: a cache can always be made again.
+ * Where the embeddings of one list of texts are kept. One file a list, not one a text: the last bits of an
+ * embedding depend on the batch it was in, so a cache filled in parts would make a training depend on what ran
+ * before it.
  */
-export class EmbeddingCache {
-  readonly #path: string
-  readonly #width: number
-  readonly #rows: Map<string, Float32Array>
-  #changed = false
-
-  private constructor(path: string, width: number, rows: Map<string, Float32Array>) {
-    this.#path = path
-    this.#width = width
-    this.#rows = rows
-  }
-
-  /** `identity` names everything that the numbers depend on besides the text: encoder digest, pooling, limits. */
-  static async open(folder: string, identity: string, width: number): Promise<EmbeddingCache> {
-    const path = join(folder, `embeddings-${sha256(identity).slice(0, 16)}-${width}.bin`)
-    const bytes = await readFile(path).catch(() => Buffer.alloc(0))
-    return new EmbeddingCache(path, width, recordsOf(bytes, width))
-  }
-
-  get(text: string): Float32Array | undefined {
-    return this.#rows.get(sha256(text))
-  }
-
-  set(text: string, embedding: Float32Array): void {
-    this.#rows.set(sha256(text), embedding)
-    this.#changed = true
-  }
-
-  /** Writes what is new, beside the old file and then in its place. */
-  async save(): Promise<void> {
-    if (!this.#changed) return
-    await mkdir(join(this.#path, '..'), { recursive: true })
-    const temporary = `${this.#path}.${randomBytes(4).toString('hex')}.tmp`
-    const hash = createHash('sha256')
-    const file = await open(temporary, 'w')
-    try {
-      for (const [key, values] of this.#rows) {
-        const record = Buffer.concat([
-          Buffer.from(key, 'hex'),
-          Buffer.from(values.buffer, values.byteOffset, this.#width * 4),
-        ])
-        hash.update(record)
-        await file.write(record)
-      }
-      await file.write(hash.digest())
-      await file.close()
-      await rename(temporary, this.#path)
-      this.#changed = false
-    } catch (error) {
-      await file.close().catch(() => undefined)
-      await rm(temporary, { force: true })
-      throw error
-    }
-  }
+export function cachePath(folder: string, identity: string, texts: readonly string[]): string {
+  const list = createHash('sha256').update(identity)
+  for (const text of texts) list.update(`\n${sha256(text)}`)
+  return join(folder, `embeddings-${list.digest('hex').slice(0, 32)}.bin`)
 }
 
-function recordsOf(bytes: Buffer, width: number): Map<string, Float32Array> {
-  const rows = new Map<string, Float32Array>()
-  const recordBytes = keyBytes + width * 4
-  const content = bytes.subarray(0, Math.max(0, bytes.length - digestBytes))
-  if (content.length === 0 || content.length % recordBytes !== 0) return rows
+/** `count` numbers from a cache file; undefined when it is not there or does not fit its own digest. */
+export async function readCached(path: string, count: number): Promise<Float32Array | undefined> {
+  const bytes = await readFile(path).catch(() => undefined)
+  if (bytes?.length !== count * 4 + digestBytes) return undefined
+  const content = bytes.subarray(0, count * 4)
   const digest = createHash('sha256').update(content).digest()
-  if (!digest.equals(bytes.subarray(content.length))) return rows
-  for (let start = 0; start < content.length; start += recordBytes) {
-    const key = content.toString('hex', start, start + keyBytes)
-    // A copy: typed arrays need an aligned start, which records in a file do not have.
-    const values = Uint8Array.from(content.subarray(start + keyBytes, start + recordBytes))
-    rows.set(key, new Float32Array(values.buffer))
+  if (!digest.equals(bytes.subarray(count * 4))) return undefined
+  // A copy: typed arrays need an aligned start, which a file's buffer need not have.
+  return new Float32Array(Uint8Array.from(content).buffer)
+}
+
+/** Writes numbers and their digest, beside the old file and then in its place. Throws FILE_UNREADABLE. */
+export async function writeCached(folder: string, path: string, values: Float32Array): Promise<void> {
+  const content = Buffer.from(values.buffer, values.byteOffset, values.byteLength)
+  const digest = createHash('sha256').update(content).digest()
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    await mkdir(folder, { recursive: true })
+    await writeFile(temporary, Buffer.concat([content, digest]))
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
-  return rows
 }

@@ -22,3 +22,17 @@ export function derivedSeed(
     return Math.imul(product ^ (product >>> 15), 0x165667b1) ^ (product >>> 13)
   }, start)
 }
+
+/**
+ * The share of the peak rate at a step, counted from 1: linear warm-up, then linear or cosine (Loshchilov and
+ * Hutter 2017, one period) decay towards 0 after `totalSteps`.
+ */
+export function scheduleShare(
+  step: number,
+  { decay, warmup, totalSteps }: { decay: 'linear' | 'cosine'; warmup: number; totalSteps: number },
+): number {
+  const warmupSteps = Math.round(totalSteps * warmup)
+  const linear = learningRateAt(step - 1, { peak: 1, warmupSteps, totalSteps })
+  if (decay === 'linear' || step <= warmupSteps) return linear
+  return (1 - Math.cos(Math.PI * linear)) / 2
+}

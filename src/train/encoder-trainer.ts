@@ -1,0 +1,355 @@
+import { seededRandom } from '../core/random.ts'
+import type { ModelConfig } from '../encoders/config.ts'
+import { modelParameters } from '../encoders/model.ts'
+import { layerPrefix } from '../encoders/weights.ts'
+import { ArraySession, type NumberArray, type NumberArrays } from '../runtime/array-session.ts'
+import { DropoutPool } from './dropout-pool.ts'
+import { type PaddedRows, type TokenRows, padRows, targetRows, withinBudget } from './encoder-batches.ts'
+import { type EncoderGraphs, buildEncoderGraphs, gradientName, wordTable } from './encoder-graph.ts'
+import { type EncoderHyperparameters, lossOf } from './encoder-hyperparameters.ts'
+import { FlatAdamW } from './flat-adamw.ts'
+import { FlatParameters, sizeOf } from './flat-parameters.ts'
+import { positiveWeights } from './initial-head.ts'
+import { RowAdamW } from './row-adamw.ts'
+import { derivedSeed, scheduleShare } from './schedule.ts'
+
+export interface TrainerOptions {
+  readonly config: ModelConfig
+  /** Every parameter to start from. */
+  readonly parameters: ReadonlyMap<string, Float32Array>
+  readonly hyperparameters: EncoderHyperparameters
+  readonly train: TokenRows
+  readonly totalSteps: number
+  /** Threads of ONNX Runtime; 0 takes every core. */
+  readonly threads: number
+}
+
+/** Arrays that a step changes, by name. */
+export type TrainerState = ReadonlyMap<string, Float32Array | Int32Array>
+
+/**
+ * An encoder with its head in training: holds parameters and moments, takes batches. Everything random comes from
+ * (seed, step), so a trainer with the same state goes on with the same bits.
+ */
+export class EncoderTrainer {
+  readonly #options: TrainerOptions
+  readonly #graphs: EncoderGraphs
+  readonly #sessions: { readonly gradients: ArraySession; readonly forward: ArraySession }
+  readonly #optimiser: FlatAdamW
+  readonly #flat: FlatParameters
+  readonly #table: RowAdamW | undefined
+  readonly #parameters: Readonly<Record<string, NumberArray>>
+  readonly #dropout: DropoutPool
+  readonly #positiveWeight: NumberArray
+  readonly #lengths: readonly number[]
+  /** Gradients of a part of a batch before they are added up; empty while batches have one part. */
+  #partGradients = new Float32Array(0)
+  #tableGradients = new Float32Array(0)
+  #average: Map<string, Float32Array> | undefined
+
+  private constructor(
+    options: TrainerOptions,
+    graphs: EncoderGraphs,
+    sessions: { gradients: ArraySession; forward: ArraySession },
+    optimiser: FlatAdamW,
+  ) {
+    const { config, parameters, hyperparameters, train, totalSteps } = options
+    this.#options = options
+    this.#graphs = graphs
+    this.#sessions = sessions
+    this.#optimiser = optimiser
+    const shapes = modelParameters(config, 'logits')
+    const dense = graphs.trained.filter((name) => name !== wordTable)
+    const flat = new FlatParameters(
+      new Map(dense.map((name) => [name, shapes.get(name) ?? []])),
+      (name, shape) => ({
+        peakRate: peakRateOf(name, config, hyperparameters),
+        // Biases and LayerNorm are not decayed.
+        weightDecay: shape.length > 1 ? hyperparameters.weightDecay : 0,
+      }),
+    )
+    this.#flat = flat
+    const arrays: [string, NumberArray][] = [...shapes].map(([name, shape]) => {
+      const given = parameters.get(name) ?? new Float32Array(sizeOf(shape))
+      const place = flat.places.get(name)
+      if (place === undefined) return [name, { shape, values: given.slice() }]
+      flat.values.set(given, place.start)
+      return [name, { shape, values: flat.values.subarray(place.start, place.end) }]
+    })
+    this.#parameters = Object.fromEntries(arrays)
+    const table = this.#parameters[wordTable]?.values
+    this.#table =
+      graphs.trained.includes(wordTable) && table instanceof Float32Array
+        ? new RowAdamW(table, config.hiddenSize, {
+            peakRate: peakRateOf(wordTable, config, hyperparameters),
+            weightDecay: hyperparameters.weightDecay,
+            scheduleAt: (step) => scheduleShare(step, { ...hyperparameters, totalSteps }),
+          })
+        : undefined
+    this.#lengths = train.windows.map(({ length }) => length)
+    this.#dropout = new DropoutPool(
+      hyperparameters.dropout,
+      this.#longestMask(),
+      derivedSeed(hyperparameters.seed, 'dropout'),
+    )
+    this.#positiveWeight = {
+      shape: [config.labels.length],
+      values: positiveWeights(train.targets, hyperparameters.positiveWeightPower),
+    }
+    if (hyperparameters.averageDecay > 0) {
+      this.#average = new Map(
+        [...this.#trainedArrays()].map(([name, values]) => [name, values.slice()]),
+      )
+    }
+  }
+
+  /** Throws TRAINING_FAILED. */
+  static async create(options: TrainerOptions): Promise<EncoderTrainer> {
+    const { config, hyperparameters, threads } = options
+    const rate = hyperparameters.dropout
+    const graphs = buildEncoderGraphs(config, {
+      loss: lossOf(hyperparameters.loss),
+      dropout: { hidden: rate, attention: rate, head: rate },
+      frozen: frozenParameters(config, hyperparameters.frozenLayers),
+    })
+    const sessions = {
+      gradients: await ArraySession.create(graphs.gradients, threads),
+      forward: await ArraySession.create(graphs.forward, threads),
+    }
+    return new EncoderTrainer(options, graphs, sessions, await FlatAdamW.create(threads))
+  }
+
+  get trainableParameters(): number {
+    const shapes = modelParameters(this.#options.config, 'logits')
+    return this.#graphs.trained.reduce((sum, name) => sum + sizeOf(shapes.get(name) ?? []), 0)
+  }
+
+  /** Step `step`, counted from 1, on these rows of the training part. */
+  async step(step: number, rows: readonly number[]): Promise<{ loss: number; tokens: number }> {
+    const { hyperparameters, train, totalSteps, config } = this.#options
+    const parts = withinBudget(rows, this.#lengths, hyperparameters.budgetTokens)
+    const known = countKnown(train, rows)
+    let loss = 0
+    for (const [index, part] of parts.entries()) {
+      loss += await this.#gradientsOf(step, index, part, known === 0 ? 0 : config.labels.length / known)
+    }
+    const squared = (await this.#optimiser.squaredNorm(this.#flat)) + (this.#table?.squaredNorm() ?? 0)
+    const norm = Math.sqrt(squared)
+    const { clipNorm } = hyperparameters
+    const clip = clipNorm > 0 && norm > clipNorm ? clipNorm / norm : 1
+    const schedule = scheduleShare(step, { ...hyperparameters, totalSteps })
+    await this.#optimiser.step(this.#flat, { step, schedule, clip })
+    this.#table?.step(step, clip)
+    this.#updateAverage(step)
+    const tokens = rows.reduce((sum, row) => sum + (this.#lengths[row] ?? 0), 0)
+    return { loss: loss / config.labels.length, tokens }
+  }
+
+  /** Logits [windows, labels] under the present (or averaged) parameters; `step` is the last one taken. */
+  async logits(windows: readonly Int32Array[], step: number): Promise<Float32Array> {
+    this.#table?.catchUpAll(step)
+    const labels = this.#options.config.labels.length
+    const logits = new Float32Array(windows.length * labels)
+    const lengths = windows.map(({ length }) => length)
+    const all = windows.map((_window, row) => row)
+    for (const rows of withinBudget(all, lengths, this.#options.hyperparameters.budgetTokens)) {
+      const padded = padRows(windows, rows)
+      const values = new Float32Array(rows.length * labels)
+      await this.#sessions.forward.run(
+        { ...this.#scoringParameters(), ...tokenFeeds(padded) },
+        { logits: { shape: [rows.length, labels], values } },
+      )
+      rows.forEach((row, place) => {
+        logits.set(values.subarray(place * labels, (place + 1) * labels), row * labels)
+      })
+    }
+    return logits
+  }
+
+  /** Copies of all parameters as they score: averaged where averaging is on. */
+  snapshot(step: number): Map<string, Float32Array> {
+    this.#table?.catchUpAll(step)
+    return new Map(
+      Object.entries(this.#scoringParameters()).map(([name, { values }]) => [name, Float32Array.from(values)]),
+    )
+  }
+
+  /** Every array that a step changes, as views. */
+  state(): TrainerState {
+    const { values, first, second } = this.#flat
+    const table = this.#table
+    return new Map<string, Float32Array | Int32Array>([
+      ['flat.values', values],
+      ['flat.first', first],
+      ['flat.second', second],
+      ...(table === undefined
+        ? []
+        : ([
+            ['table.values', table.values],
+            ['table.first', table.first],
+            ['table.second', table.second],
+            ['table.steppedTo', table.steppedTo],
+          ] as const)),
+      ...[...(this.#average ?? [])].map(([name, average]) => [`average.${name}`, average] as const),
+    ])
+  }
+
+  /** Takes over a state of a trainer with the same options. Throws RangeError when it does not fit. */
+  restore(state: TrainerState): void {
+    for (const [name, target] of this.state()) {
+      const saved = state.get(name)
+      if (saved?.length !== target.length) throw new RangeError(`the state has no ${name} of that length`)
+      target.set(saved)
+    }
+  }
+
+  /** Adds the gradients of a part of a batch to those of the parts before it; the part's share of the loss. */
+  async #gradientsOf(step: number, index: number, rows: readonly number[], scale: number): Promise<number> {
+    const { config, train, hyperparameters } = this.#options
+    const padded = padRows(train.windows, rows)
+    const { targets, mask } = targetRows(train.targets, rows, hyperparameters.labelSmoothing)
+    const cells = [rows.length, config.labels.length]
+    this.#table?.catchUp(padded.inputIds, step - 1)
+
+    const isFirst = index === 0
+    if (!isFirst && this.#partGradients.length === 0) {
+      this.#partGradients = new Float32Array(this.#flat.gradients.length)
+    }
+    const gradients = isFirst ? this.#flat.gradients : this.#partGradients
+    const tableLength = padded.inputIds.length * config.hiddenSize
+    if (this.#table !== undefined && this.#tableGradients.length < tableLength) {
+      this.#tableGradients = new Float32Array(tableLength)
+    }
+    const tableGradients = this.#tableGradients.subarray(0, tableLength)
+    const loss = new Float32Array(1)
+    const into: Record<string, NumberArray> = { loss: { shape: [], values: loss } }
+    for (const [name, { shape, start, end }] of this.#flat.places) {
+      into[gradientName(name)] = { shape, values: gradients.subarray(start, end) }
+    }
+    if (this.#table !== undefined) {
+      into[gradientName(wordTable)] = {
+        shape: [padded.inputIds.length, config.hiddenSize],
+        values: tableGradients,
+      }
+    }
+    await this.#sessions.gradients.run(
+      {
+        ...this.#parameters,
+        ...tokenFeeds(padded),
+        ...this.#dropoutFeeds(step, index, padded),
+        targets: { shape: cells, values: targets },
+        mask: { shape: cells, values: mask },
+        positiveWeight: this.#positiveWeight,
+        scale: { shape: [], values: Float32Array.of(scale) },
+      },
+      into,
+    )
+    this.#table?.addGradients(padded.inputIds, padded.attentionMask, tableGradients)
+    if (!isFirst) await this.#optimiser.accumulate(this.#flat, this.#partGradients)
+    return loss[0] ?? NaN
+  }
+
+  #dropoutFeeds(step: number, part: number, padded: PaddedRows): NumberArrays {
+    const random = seededRandom(derivedSeed(this.#options.hyperparameters.seed, 'dropout', step, part))
+    return Object.fromEntries(
+      this.#graphs.dropoutInputs.map(({ name, shape }) => {
+        const sizes = shape.map((size) => sizeIn(size, padded))
+        return [name, { shape: sizes, values: this.#dropout.mask(sizeOf(sizes), random.next()) }]
+      }),
+    )
+  }
+
+  #longestMask(): number {
+    const { batch, budgetTokens } = this.#options.hyperparameters
+    const longest = this.#lengths.reduce((most, length) => Math.max(most, length), 1)
+    const sizes = [1, longest].map((columns) => ({
+      rows: Math.max(1, Math.min(batch, Math.floor(budgetTokens / columns))),
+      columns,
+    }))
+    return Math.max(
+      0,
+      ...this.#graphs.dropoutInputs.flatMap(({ shape }) =>
+        sizes.map((padded) => sizeOf(shape.map((size) => sizeIn(size, padded)))),
+      ),
+    )
+  }
+
+  #scoringParameters(): Readonly<Record<string, NumberArray>> {
+    if (this.#average === undefined) return this.#parameters
+    return Object.fromEntries(
+      Object.entries(this.#parameters).map(([name, { shape, values }]) => [
+        name,
+        { shape, values: this.#average?.get(name) ?? values },
+      ]),
+    )
+  }
+
+  #updateAverage(step: number): void {
+    if (this.#average === undefined || step % averageEvery !== 0) return
+    this.#table?.catchUpAll(step)
+    // Early weights would stay in the average for long: until it has seen enough, it is a plain mean.
+    const seen = step / averageEvery
+    const keep = Math.min(this.#options.hyperparameters.averageDecay, seen / (seen + 9))
+    for (const [name, values] of this.#trainedArrays()) {
+      const average = this.#average.get(name)
+      if (average === undefined) continue
+      for (let i = 0; i < average.length; i++) {
+        average[i] = keep * (average[i] as number) + (1 - keep) * (values[i] as number)
+      }
+    }
+  }
+
+  *#trainedArrays(): Generator<[string, Float32Array]> {
+    for (const name of this.#graphs.trained) {
+      const values = this.#parameters[name]?.values
+      if (values instanceof Float32Array) yield [name, values]
+    }
+  }
+}
+
+/** An average over every tenth step costs a tenth and is as smooth. */
+const averageEvery = 10
+
+/** Embeddings and the lowest `layers` layers; none for 0. */
+function frozenParameters(config: ModelConfig, layers: number): Set<string> {
+  if (layers === 0) return new Set()
+  const prefixes = ['bert.embeddings.', ...Array.from({ length: layers }, (_, layer) => `${layerPrefix(layer)}.`)]
+  const names = [...modelParameters(config, 'logits').keys()]
+  return new Set(names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix))))
+}
+
+function peakRateOf(
+  name: string,
+  { layers }: ModelConfig,
+  { learningRate, headLearningRate, layerDecay }: EncoderHyperparameters,
+): number {
+  if (!name.startsWith('bert.') || name.startsWith('bert.pooler.')) return headLearningRate
+  if (layerDecay === 1) return learningRate
+  if (name.startsWith('bert.embeddings.')) return learningRate * layerDecay ** layers
+  const layer = Number(/^bert\.encoder\.layer\.(\d+)\./.exec(name)?.[1] ?? layers - 1)
+  return learningRate * layerDecay ** (layers - 1 - layer)
+}
+
+/** A symbolic size of the training graph for a batch. */
+function sizeIn(size: number | string, { rows, columns }: { rows: number; columns: number }): number {
+  if (typeof size === 'number') return size
+  return size
+    .split('*')
+    .map((factor) => (factor === 'batch' ? rows : factor === 'sequence' ? columns : Number(factor)))
+    .reduce((product, factor) => product * factor, 1)
+}
+
+const tokenFeeds = ({ rows, columns, inputIds, attentionMask }: PaddedRows): NumberArrays => ({
+  input_ids: { shape: [rows, columns], values: inputIds },
+  attention_mask: { shape: [rows, columns], values: attentionMask },
+})
+
+function countKnown({ targets }: TokenRows, rows: readonly number[]): number {
+  let known = 0
+  for (const row of rows) {
+    for (let column = 0; column < targets.columns; column++) {
+      if (!Number.isNaN(targets.values[row * targets.columns + column])) known++
+    }
+  }
+  return known
+}
