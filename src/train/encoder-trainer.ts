@@ -97,9 +97,7 @@ export class EncoderTrainer {
       values: positiveWeights(train.targets, hyperparameters.positiveWeightPower),
     }
     if (hyperparameters.averageDecay > 0) {
-      this.#average = new Map(
-        [...this.#trainedArrays()].map(([name, values]) => [name, values.slice()]),
-      )
+      this.#average = new Map([...this.#trainedArrays()].map(([name, values]) => [name, values.slice()]))
     }
   }
 
@@ -170,7 +168,10 @@ export class EncoderTrainer {
   snapshot(step: number): Map<string, Float32Array> {
     this.#table?.catchUpAll(step)
     return new Map(
-      Object.entries(this.#scoringParameters()).map(([name, { values }]) => [name, Float32Array.from(values)]),
+      Object.entries(this.#scoringParameters()).map(([name, { values }]) => [
+        name,
+        Float32Array.from(values),
+      ]),
     )
   }
 
@@ -313,7 +314,10 @@ const averageEvery = 10
 /** Embeddings and the lowest `layers` layers; none for 0. */
 function frozenParameters(config: ModelConfig, layers: number): Set<string> {
   if (layers === 0) return new Set()
-  const prefixes = ['bert.embeddings.', ...Array.from({ length: layers }, (_, layer) => `${layerPrefix(layer)}.`)]
+  const prefixes = [
+    'bert.embeddings.',
+    ...Array.from({ length: layers }, (_, layer) => `${layerPrefix(layer)}.`),
+  ]
   const names = [...modelParameters(config, 'logits').keys()]
   return new Set(names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix))))
 }

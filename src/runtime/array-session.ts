@@ -1,0 +1,64 @@
+import { availableParallelism } from 'node:os'
+import * as ort from 'onnxruntime-node'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
+
+/** A row-major array with its shape; the graph's element type decides which of the two it is. */
+export interface NumberArray {
+  readonly shape: readonly number[]
+  readonly values: Float32Array | Int32Array
+}
+
+export type NumberArrays = Readonly<Record<string, NumberArray>>
+
+/** A graph in a CPU session that reads and writes arrays of the caller, without copies. */
+export class ArraySession {
+  readonly #session: ort.InferenceSession
+
+  private constructor(session: ort.InferenceSession) {
+    this.#session = session
+  }
+
+  /** `threads` 0 takes every core. Throws TRAINING_FAILED when the graph cannot be loaded. */
+  static async create(onnx: Uint8Array, threads: number): Promise<ArraySession> {
+    try {
+      const session = await ort.InferenceSession.create(onnx, {
+        executionProviders: ['cpu'],
+        intraOpNumThreads: threads === 0 ? availableParallelism() : threads,
+        interOpNumThreads: 1,
+        // a memory pattern would be kept for every shape ever seen, and batches come in many
+        enableMemPattern: false,
+        logSeverityLevel: 3,
+        extra: { session: { intra_op: { allow_spinning: '0' } } },
+      })
+      return new ArraySession(session)
+    } catch (error) {
+      throw failed(error)
+    }
+  }
+
+  /**
+   * Runs once and fills the arrays of `into`, which name the wanted outputs. An output may be written over an input
+   * where the graph has finished with every element of the input by then. Throws TRAINING_FAILED.
+   */
+  async run(feeds: NumberArrays, into: NumberArrays): Promise<void> {
+    try {
+      await this.#session.run(tensorsOf(feeds), tensorsOf(into))
+    } catch (error) {
+      throw failed(error)
+    }
+  }
+}
+
+function tensorsOf(arrays: NumberArrays): Record<string, ort.Tensor> {
+  const tensors: Record<string, ort.Tensor> = {}
+  for (const [name, { shape, values }] of Object.entries(arrays)) {
+    tensors[name] =
+      values instanceof Float32Array
+        ? new ort.Tensor('float32', values, shape)
+        : new ort.Tensor('int32', values, shape)
+  }
+  return tensors
+}
+
+const failed = (error: unknown): LabelstreamError =>
+  new LabelstreamError('TRAINING_FAILED', `ONNX Runtime: ${messageOf(error)}`, { cause: error })
