@@ -1,11 +1,18 @@
+import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { plainDecision } from '../../src/models/decision.ts'
 import { type WrittenVersion, writeVersion } from '../../src/models/versions.ts'
 
-/** A new folder below the system's temporary one. */
-export const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'labelstream-'))
+/** A new folder below the system's temporary one, removed when the test process ends. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'labelstream-'))
+  process.on('exit', () => {
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return folder
+}
 
 /** Writes a version whose weights are a few bytes: enough for everything that does not run the model. */
 export function writeTinyVersion(
