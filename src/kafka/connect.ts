@@ -92,7 +92,7 @@ export class KafkaClient {
         () =>
           new LabelstreamError(
             'BROKER_UNREACHABLE',
-            `no answer from ${brokers} within ${timeoutMs / 1000} s (${doing})`,
+            `no answer from ${brokers} within ${timeoutMs / 1000} s (${doing}): check kafka.brokers (KAFKA_BROKERS)`,
           ),
       )
     } catch (error) {

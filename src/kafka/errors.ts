@@ -162,7 +162,10 @@ function knownRow(fault: Fault, context: KafkaErrorContext): Row | undefined {
       }
   }
   if (unreachableNames.has(fault.name)) {
-    return { code: 'BROKER_UNREACHABLE', message: `no answer from ${brokers} (${doing}): ${fault.message}` }
+    return {
+      code: 'BROKER_UNREACHABLE',
+      message: `no answer from ${brokers} (${doing}; check kafka.brokers, KAFKA_BROKERS): ${fault.message}`,
+    }
   }
   return undefined
 }

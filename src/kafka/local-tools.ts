@@ -19,6 +19,9 @@ export function javaMajorVersion(versionOutput: string): number | undefined {
   return match?.[1] === undefined ? undefined : Number(match[1])
 }
 
+/** What does instead of a local broker. */
+const otherwise = 'or install Docker, or set KAFKA_BROKERS to a broker that runs already'
+
 /** Throws PREREQUISITE_MISSING unless Java 17 or newer runs. */
 export async function requireJava(): Promise<void> {
   const command = javaCommand()
@@ -28,14 +31,14 @@ export async function requireJava(): Promise<void> {
   } catch {
     throw new LabelstreamError(
       'PREREQUISITE_MISSING',
-      `${command} cannot be run; the local Kafka broker needs Java ${oldestJava} or newer on PATH or in JAVA_HOME (Debian: apt-get install openjdk-17-jre-headless)`,
+      `${command} cannot be run; the local Kafka broker needs Java ${oldestJava} or newer on PATH or in JAVA_HOME (Debian: apt-get install openjdk-17-jre-headless); ${otherwise}`,
     )
   }
   const version = javaMajorVersion(output)
   if (version !== undefined && version >= oldestJava) return
   throw new LabelstreamError(
     'PREREQUISITE_MISSING',
-    `${command} is Java ${version ?? 'of an unknown version'}; the local Kafka broker needs Java ${oldestJava} or newer on PATH or in JAVA_HOME`,
+    `${command} is Java ${version ?? 'of an unknown version'}; the local Kafka broker needs Java ${oldestJava} or newer on PATH or in JAVA_HOME; ${otherwise}`,
   )
 }
 
@@ -46,7 +49,7 @@ export async function requireMaven(): Promise<void> {
   } catch {
     throw new LabelstreamError(
       'PREREQUISITE_MISSING',
-      "mvn cannot be run; Maven fetches the local broker's jars once (Debian: apt-get install maven), or set KAFKA_BROKERS to a broker that runs already",
+      `mvn cannot be run; Maven fetches the local broker's jars once (Debian: apt-get install maven); ${otherwise}`,
     )
   }
 }
