@@ -56,6 +56,7 @@ export function serverProperties(input: NodeConfigInput): string {
     'group.initial.rebalance.delay.ms': 0,
     'log.segment.bytes': 16_777_216,
     'log.cleaner.dedupe.buffer.size': 16_777_216,
+    'log.cleaner.backoff.ms': 500,
     ...(nodes === 1 ? quickRestart : quickFailover),
     ...securityProperties(input),
   }

@@ -74,9 +74,10 @@ export class JavaNode implements LocalNode {
     })
   }
 
-  /** The end of broker.log on one line. */
+  /** The end of broker.log on one line, without Java's stack traces. */
   async lastLog(): Promise<string> {
-    return lastLines(await readFile(join(this.#folder, 'broker.log'), 'utf8').catch(() => ''), 8)
+    const log = await readFile(join(this.#folder, 'broker.log'), 'utf8').catch(() => '')
+    return lastLines(log.replaceAll(/^\s+at .*$/gm, ''), 6)
   }
 }
 

@@ -22,6 +22,16 @@ async function collect(messages: AsyncIterable<SourceMessage>): Promise<SourceMe
   return all
 }
 
+/** A fresh group that has committed this offset of partition 0. */
+async function groupAt(topic: string, offset: number): Promise<string> {
+  const group = freshName('group')
+  const listener = await Listener.start(await testClient(), { group, topics: [topic] })
+  await listener.until(() => listener.positions.size === 1, 'the position')
+  assert.equal(await listener.reader.commit(listener.epoch, [{ topic, partition: 0, offset }]), 'committed')
+  await listener.reader.close()
+  return group
+}
+
 async function deleteBefore(topic: string, offset: string): Promise<void> {
   await withAdmin(await testClient(), async (admin) => {
     // kafkajs looks for the leader in metadata that it does not ask for
@@ -204,10 +214,7 @@ test('transactions: aborted records stay hidden, and the position passes the mar
 
   // a reader that begins in the middle of two aborted transactions must not see them either
   for (const offset of [1, 3, 4]) {
-    const group = freshName('group')
-    await withAdmin(client, (admin) =>
-      admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: String(offset) }] }),
-    )
+    const group = await groupAt(topic, offset)
     const middle = await Listener.start(client, { group, topics: [topic] })
     await middle.until(() => middle.positions.get(`${topic}/0`) === 11, 'the end offset')
     assert.deepEqual(middle.texts, ['committed 1', 'committed 2'].slice(offset > 2 ? 1 : 0))
@@ -288,12 +295,9 @@ test('records deleted by retention are skipped, by a scan and by a reader that s
   const client = await testClient()
   const topic = await freshTopic(client)
   const writer = await testWriter(client)
-  const group = freshName('group')
   for (let i = 0; i < 10; i++) await writer.send(topic, 0, [textMessage(`${i}`)])
-  await withAdmin(client, async (admin) => {
-    await admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: '2' }] })
-    await deleteBefore(topic, '6')
-  })
+  const group = await groupAt(topic, 2)
+  await deleteBefore(topic, '6')
   assert.deepEqual(await beginningOffsets(client, topic), new Map([[0, 6]]))
   assert.deepEqual(
     (await collect(readRange(client, topic))).map(({ value }) => String(value)),
@@ -379,4 +383,51 @@ test('a compacted topic refuses a record without a key at once instead of for ev
   const topic = await freshTopic(client, 1, { config: { 'cleanup.policy': 'compact' } })
   const writer = await testWriter(client)
   await assert.rejects(writer.send(topic, 0, [textMessage('no key')]), { code: 'REQUEST_REFUSED' })
+})
+
+test('compacted gaps, also at the end of a record batch, are passed by a scan and by a reader', async () => {
+  const client = await testClient()
+  const topic = await freshTopic(client, 1, {
+    config: {
+      'cleanup.policy': 'compact',
+      'segment.ms': '100',
+      'min.cleanable.dirty.ratio': '0.001',
+      'max.compaction.lag.ms': '100',
+    },
+  })
+  const writer = await testWriter(client)
+  // "gone" ends both batches, so that after compaction a batch ends with a gap
+  await writer.send(topic, 0, [textMessage('a', 'first'), textMessage('1', 'gone'), textMessage('2', 'gone')])
+  await writer.send(topic, 0, [
+    textMessage('b', 'second'),
+    textMessage('3', 'gone'),
+    textMessage('4', 'gone'),
+  ])
+  let filler = 0
+  const left = async (): Promise<string[]> => {
+    // a segment is compacted only when a newer one follows it, and segments roll when they are written to
+    await writer.send(topic, 0, [textMessage('filler', 'gone')])
+    filler += 1
+    return (await collect(readRange(client, topic))).map(({ value }) => String(value))
+  }
+  await waitUntil(async () => (await left()).slice(0, 3).join() === 'a,b,filler', {
+    timeoutMs: 40_000,
+    everyMs: 500,
+    onTimeout: () => new Error('the topic was not compacted'),
+  })
+  const end = 6 + filler
+  assert.deepEqual(await endOffsets(client, topic), new Map([[0, end]]))
+  for (const from of [0, 1, 2, 4]) {
+    const group = await groupAt(topic, from)
+    const listener = await Listener.start(client, { group, topics: [topic] })
+    await listener.until(() => listener.positions.get(`${topic}/0`) === end, 'the end offset')
+    const values = listener.texts.filter((text) => text !== 'filler')
+    assert.deepEqual(values, from === 0 ? ['a', 'b'] : from < 4 ? ['b'] : [])
+    await listener.reader.close()
+    const scan = await collect(readRange(client, topic, { from: new Map([[0, from]]) }))
+    assert.deepEqual(
+      scan.map(({ value }) => String(value)).filter((text) => text !== 'filler'),
+      values,
+    )
+  }
 })
