@@ -10,6 +10,7 @@ import { type LocalKafka, startLocalKafka } from '../kafka/local-broker.ts'
 import { readRange } from '../kafka/read-range.ts'
 import { Writer } from '../kafka/writer.ts'
 import type { Settings } from '../settings/catalogue.ts'
+import { createLogger } from '../telemetry/log.ts'
 import type { CommandContext, CommandSpec } from './command.ts'
 import { kafkaClientOf } from './kafka-client.ts'
 import { scoreTable, table } from './output.ts'
@@ -39,13 +40,19 @@ export const demoCommand: CommandSpec = {
     'KAFKA_BROKERS=kafka:9092 labelstream demo   (your own broker instead of a local one)',
   ],
   run: async (context, _positional, options) => {
-    const own = context.loaded.origins['kafka.brokers'] !== 'default'
+    const { origins, settings } = context.loaded
+    const own = origins['kafka.brokers'] !== 'default'
+    // the table is what matters here: only warnings beside it, unless more was asked for
+    const log =
+      origins['log.level'] === 'default'
+        ? createLogger({ level: 'warn', format: settings['log.format'] })
+        : context.log
     const say = (line: string): void => {
       process.stderr.write(`${line}\n`)
     }
     const local = own ? undefined : await startLocalKafka({ onProgress: say })
     try {
-      await demonstrate(context, { local, keep: options.keep === true, say })
+      await demonstrate({ ...context, log }, { local, keep: options.keep === true, say })
     } finally {
       await local?.stop()
     }
