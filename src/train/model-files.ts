@@ -12,6 +12,7 @@ import {
   writeSafetensors,
 } from '../formats/safetensors.ts'
 import type { EncoderFolder } from '../models/folder.ts'
+import { tokenizerFileNames } from '../models/tokenizer-files.ts'
 import type { FloatArrays } from '../runtime/training-messages.ts'
 
 /** An encoder's files in memory. */
@@ -22,15 +23,6 @@ export interface EncoderFiles {
   /** tokenizer.json and what else the tokenizer has, as they are. */
   readonly tokenizerFiles: ReadonlyMap<string, Uint8Array>
 }
-
-const tokenizerFileNames = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'vocab.txt',
-  'vocab.json',
-  'merges.txt',
-]
 
 /** Reads an encoder's files, each compared with its digest. Throws MODEL_CORRUPT, MODEL_UNSUPPORTED, FILE_UNREADABLE. */
 export async function readEncoder({ folder, fileDigests }: EncoderFolder): Promise<EncoderFiles> {

@@ -5,13 +5,18 @@ import { join } from 'node:path'
 import { plainDecision } from '../../src/models/decision.ts'
 import { type WrittenVersion, writeVersion } from '../../src/models/versions.ts'
 
+const folders: string[] = []
+
 /** A new folder below the system's temporary one, removed when the test process ends. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'labelstream-'))
-  process.on('exit', () => {
-    rmSync(folder, { recursive: true, force: true })
-  })
+  if (folders.length === 0) process.on('exit', removeFolders)
+  folders.push(folder)
   return folder
+}
+
+function removeFolders(): void {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 }
 
 /** Writes a version whose weights are a few bytes: enough for everything that does not run the model. */
