@@ -17,6 +17,7 @@ export const runCommand: CommandSpec = {
     'model',
     'models.',
     'delivery',
+    'exactlyOnce.',
     'batch.',
     'text.',
     'runtime.',

@@ -1,4 +1,3 @@
-import { LabelstreamError } from '../core/errors.ts'
 import { writerSchemas } from '../formats/avro-value.ts'
 import { deadLetter } from '../formats/dead-letter.ts'
 import { decodeInput } from '../formats/input.ts'
@@ -6,7 +5,6 @@ import { labelScoresEncoder, labelScoresSchemaText } from '../formats/scores.ts'
 import { endOffsets } from '../kafka/admin.ts'
 import type { KafkaClient } from '../kafka/connect.ts'
 import { Reader } from '../kafka/reader.ts'
-import { Writer } from '../kafka/writer.ts'
 import { openModel } from '../models/folder.ts'
 import type { Settings } from '../settings/catalogue.ts'
 import { Pipeline } from '../stream/pipeline.ts'
@@ -16,6 +14,7 @@ import { HttpSurface } from '../telemetry/http.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { StreamMetrics } from '../telemetry/stream-metrics.ts'
+import { connectOutput, type StreamOutput } from './delivery.ts'
 import { kafkaClientOf } from './kafka-client.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { registryOf } from './registry-client.ts'
@@ -29,7 +28,7 @@ export class Stream {
   readonly #settings: Settings
   readonly #client: KafkaClient
   readonly #pipeline: Pipeline
-  readonly #writer: Writer
+  readonly #output: StreamOutput
   readonly #http: HttpSurface
 
   private constructor(parts: {
@@ -37,13 +36,13 @@ export class Stream {
     client: KafkaClient
     serving: Serving
     pipeline: Pipeline
-    writer: Writer
+    output: StreamOutput
     http: HttpSurface
   }) {
     this.#settings = parts.settings
     this.#client = parts.client
     this.#pipeline = parts.pipeline
-    this.#writer = parts.writer
+    this.#output = parts.output
     this.#http = parts.http
     this.serving = parts.serving
     this.metricsUrl = `${parts.http.url}/metrics`
@@ -58,12 +57,6 @@ export class Stream {
     log: Logger,
     onEndToEnd?: (seconds: number) => void,
   ): Promise<Stream> {
-    if (settings.delivery === 'exactly-once') {
-      throw new LabelstreamError(
-        'SETTING_INVALID',
-        'setting delivery: exactly-once is not available yet; at-least-once is',
-      )
-    }
     const client = kafkaClientOf(settings, log)
     const registry = registryOf(settings)
     const closers: (() => Promise<void>)[] = []
@@ -98,8 +91,8 @@ export class Stream {
       const onRetry = (code: string): void => {
         streamMetrics.retried(code)
       }
-      const writer = await Writer.connect(client, { compression: settings['output.compression'], onRetry })
-      closers.push(() => writer.close())
+      const output = await connectOutput(client, settings, streamMetrics)
+      closers.push(() => output.close())
       const schemas = writerSchemas(registry)
       const inputOptions = {
         format: settings['input.format'],
@@ -118,9 +111,13 @@ export class Stream {
           },
           maxInFlightBytes: settings['stream.maxInFlightBytes'],
           commitIntervalMs: settings['stream.commitIntervalMs'],
+          transactions: {
+            transactionMs: settings['exactlyOnce.transactionMs'],
+            transactionMessages: settings['exactlyOnce.transactionMessages'],
+          },
         },
         {
-          writer,
+          writer: output.writer,
           scorer: serving.scorer,
           metrics: streamMetrics,
           formats: {
@@ -141,6 +138,7 @@ export class Stream {
           maxBytesPerPartition: Math.min(1_048_576, settings['stream.maxInFlightBytes']),
           maxBytes: settings['stream.maxInFlightBytes'],
           onRetry,
+          ...output.readerOptions,
         },
         {
           ...pipeline.handlers,
@@ -159,7 +157,7 @@ export class Stream {
         },
       )
       await pipeline.start(reader)
-      return new Stream({ settings, client, serving, pipeline, writer, http })
+      return new Stream({ settings, client, serving, pipeline, output, http })
     } catch (error) {
       for (const close of closers.reverse()) await close()
       throw error
@@ -187,7 +185,7 @@ export class Stream {
     try {
       await this.#pipeline.stop({ deadlineMs: this.#settings['stream.drainMs'] })
     } finally {
-      await Promise.all([this.#writer.close(), this.serving.close(), this.#http.close()])
+      await Promise.all([this.#output.close(), this.serving.close(), this.#http.close()])
     }
   }
 }

@@ -6,6 +6,7 @@ import type { Position } from '../formats/message.ts'
 import { hideAborted } from './aborted.ts'
 import { type KafkaClient, quietly } from './connect.ts'
 import { offsetAfter, ownMessage, type RecordBatch } from './fetched-batch.ts'
+import { laneAssigner } from './lane-assigner.ts'
 import type { TopicPartition } from './ownership.ts'
 
 export interface GroupMemberOptions {
@@ -21,6 +22,8 @@ export interface GroupMemberOptions {
   readonly maxBytesPerPartition?: number | undefined
   /** The most that one broker answers at once, and so the most that can arrive after `pause`. Default 4 MiB. */
   readonly maxBytes?: number | undefined
+  /** Members get whole lanes (lane-assigner.ts) of so many. Default: partition by partition. */
+  readonly lanes?: number | undefined
 }
 
 /** What the consumer does, told synchronously. */
@@ -69,6 +72,8 @@ export class GroupMember {
     this.#options = options
     this.#handlers = handlers
     const sessionTimeout = options.sessionTimeoutMs ?? 30_000
+    const assigner =
+      options.lanes === undefined ? kafkajs.PartitionAssigners.roundRobin : laneAssigner(options.lanes)
     // a kafkajs client of its own: consumers of one client share a cache of committed offsets
     this.#consumer = client.open().consumer({
       groupId: options.group,
@@ -84,7 +89,7 @@ export class GroupMember {
         (config) => {
           this.#cluster = config.cluster
           hideAborted(config.cluster)
-          return kafkajs.PartitionAssigners.roundRobin(config)
+          return assigner(config)
         },
       ],
       retry: {
@@ -167,6 +172,11 @@ export class GroupMember {
       offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) })),
     )
     return this.#commitsSeen > seenBefore ? 'committed' : 'stale'
+  }
+
+  /** Makes `run` end with this fault. */
+  giveUp(fault: LabelstreamError): void {
+    this.#end(fault)
   }
 
   /** Leaves the group and disconnects, within four seconds. */

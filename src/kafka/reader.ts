@@ -1,5 +1,5 @@
 import { sleep } from '../core/clock.ts'
-import { asLabelstreamError, type ErrorCode, type LabelstreamError } from '../core/errors.ts'
+import { asLabelstreamError, type ErrorCode, LabelstreamError } from '../core/errors.ts'
 import type { Position } from '../formats/message.ts'
 import { backoffMs } from './backoff.ts'
 import { askForGroup, withCluster } from './cluster.ts'
@@ -136,6 +136,15 @@ export class Reader {
         await sleep(backoffMs(attempt), this.#closing.signal)
       }
     }
+  }
+
+  /** Ends the epoch and joins the group anew: what the epoch believed about its partitions is not true any more. */
+  rejoin(epoch: number): void {
+    if (this.#ownership?.epoch !== epoch || this.#ownership.state !== 'open') return
+    this.#endOwnership()
+    this.#member?.giveUp(
+      new LabelstreamError('BROKER_ERROR', `epoch ${epoch} has lost its partitions to another member`),
+    )
   }
 
   /** Leaves the group and disconnects within a few seconds. Commit before; no handler is called any more. */
@@ -336,9 +345,10 @@ export class Reader {
   }
 
   #fail(fault: LabelstreamError): void {
-    if (this.#closed) return
-    this.#endOwnership()
+    // once: a handler that throws while it is told comes back here
+    if (this.#closed || this.#failed) return
     this.#failed = true
+    this.#endOwnership()
     this.#tell(() => {
       this.#handlers.failed(fault)
     })

@@ -18,7 +18,7 @@ interface AnyRequestBroker {
         readonly apiKey: number
         readonly apiVersion: number
         readonly apiName: string
-        readonly encode: () => Promise<{ readonly buffer: Buffer }>
+        readonly encode: () => Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
       }
       readonly response: {
         readonly decode: (data: Buffer) => Promise<Decoded>
@@ -32,25 +32,31 @@ const offsetFetch = 9
 /** The first version that can be asked for decided offsets only (KIP-447; brokers since 2.5). */
 const version = 7
 const unstableOffsetCommit = 88
-const coordinatorMovesTo = new Set([14, 15, 16])
+/** COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR */
+const coordinatorMoves = new Set([14, 15, 16])
+const groupAuthorizationFailed = 30
 
 /**
- * What the group has committed for these partitions, with no transaction under way that could still change it:
- * 'undecided' while there is one. kafkajs's own request (version 4) shows the offsets from before it instead.
- * Throws BROKER_ERROR and what kafkajs throws.
+ * What the group has committed for these partitions. `stable`: with no transaction under way that could still
+ * change it, and 'undecided' while there is one; kafkajs's own request (version 4) shows the offsets from before
+ * it. 'undecided', too, while the group's coordinator is moving.
+ * Throws ACCESS_DENIED, BROKER_ERROR and what kafkajs throws.
  */
-export async function stableOffsets(
+export async function offsetsOf(
   cluster: Cluster,
   group: string,
   partitions: readonly TopicPartition[],
+  options: { readonly stable: boolean },
 ): Promise<readonly CommittedOffset[] | 'undecided'> {
   const coordinator = (await cluster.findGroupCoordinator({ groupId: group })) as unknown as AnyRequestBroker
+  const body = encodeRequest(group, partitions, options.stable)
   const answer = await coordinator.connectionPool.send({
     request: {
       apiKey: offsetFetch,
       apiVersion: version,
       apiName: 'OffsetFetch',
-      encode: () => Promise.resolve({ buffer: encodeRequest(group, partitions) }),
+      // in the shape of kafkajs's own encoder
+      encode: () => Promise.resolve({ buf: body, buffer: body }),
     },
     response: {
       decode: (data) => Promise.resolve(decodeAnswer(data)),
@@ -59,11 +65,10 @@ export async function stableOffsets(
   })
   if (answer.rows.some(({ errorCode }) => errorCode === unstableOffsetCommit)) return 'undecided'
   const errorCode = answer.errorCode || answer.rows.find((row) => row.errorCode !== 0)?.errorCode
-  // the coordinator has moved or is still loading: it is asked for again
-  if (coordinatorMovesTo.has(errorCode ?? 0)) return 'undecided'
+  if (coordinatorMoves.has(errorCode ?? 0)) return 'undecided'
   if (errorCode !== undefined && errorCode !== 0) {
     throw new LabelstreamError(
-      errorCode === 30 ? 'ACCESS_DENIED' : 'BROKER_ERROR',
+      errorCode === groupAuthorizationFailed ? 'ACCESS_DENIED' : 'BROKER_ERROR',
       `reading the committed offsets of group ${group}: error code ${errorCode}`,
     )
   }
@@ -87,7 +92,7 @@ interface Answer {
 }
 
 /** Kafka's "flexible" encoding: lengths are unsigned varints of length + 1, and each structure ends with its tags. */
-export function encodeRequest(group: string, partitions: readonly TopicPartition[]): Buffer {
+export function encodeRequest(group: string, partitions: readonly TopicPartition[], stable: boolean): Buffer {
   const noTags = Buffer.of(0)
   const topics = [...new Set(partitions.map(({ topic }) => topic))]
   const parts: Buffer[] = [noTags, compactString(group), varint(topics.length + 1)]
@@ -97,8 +102,7 @@ export function encodeRequest(group: string, partitions: readonly TopicPartition
     for (const [index, partition] of numbers.entries()) indexes.writeInt32BE(partition, index * 4)
     parts.push(compactString(topic), varint(numbers.length + 1), indexes, noTags)
   }
-  const requireStable = Buffer.of(1)
-  return Buffer.concat([...parts, requireStable, noTags])
+  return Buffer.concat([...parts, Buffer.of(stable ? 1 : 0), noTags])
 }
 
 /** The body behind the correlation id, beginning with the header's tags. */

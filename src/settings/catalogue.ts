@@ -72,6 +72,18 @@ export const catalogue = {
     default: 'at-least-once',
     help: 'Promise towards readers of the scores.',
   }),
+  'exactlyOnce.lanes': setting(z.int().min(1).max(1_000), {
+    default: 8,
+    help: 'Partitions are shared out by lanes (partition modulo lanes), one transaction at a time each; more members than lanes have nothing to do. Fixed for the life of a group.',
+  }),
+  'exactlyOnce.transactionMs': setting(milliseconds(1, 10_000), {
+    default: 200,
+    help: 'Longest time that outcomes wait for others to share their transaction.',
+  }),
+  'exactlyOnce.transactionMessages': setting(z.int().min(1).max(100_000), {
+    default: 2_000,
+    help: 'So many outcomes make a transaction without waiting.',
+  }),
   'batch.budgetTokens': setting(z.int().min(16).max(1_048_576), {
     default: 1_024,
     help: 'Most padded tokens (rows x longest row) in one batch. Small is fast on CPU, large on GPU.',

@@ -60,6 +60,13 @@ export class PartitionLedger {
     return this.#committable
   }
 
+  /** The offset to commit when `offset`, an open entry, and all before it are finished. */
+  after(offset: number): number | undefined {
+    const index = this.#find(offset)
+    if (index < 0) return undefined
+    return index + 1 < this.#size ? this.#offsets[this.#place(index + 1)] : this.#next
+  }
+
   #place(index: number): number {
     return (this.#head + index) & (this.#offsets.length - 1)
   }

@@ -1,5 +1,5 @@
 import { monotonicMs, waitUntil, wallClockMs } from '../core/clock.ts'
-import { asLabelstreamError, type LabelstreamError } from '../core/errors.ts'
+import type { LabelstreamError } from '../core/errors.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import type { Position } from '../formats/message.ts'
 import type { BatchLimits } from './batcher.ts'

@@ -28,12 +28,37 @@ export interface ReaderPort {
   pause(): void
   resume(): void
   commit(epoch: number, offsets: readonly Position[]): Promise<'committed' | 'stale'>
+  /** Ends the epoch, if it still lasts, and joins the group anew. */
+  rejoin(epoch: number): void
   close(): Promise<void>
 }
 
 export interface WriterPort {
   /** Resolves when the messages are durable; retries infrastructure faults itself. */
   send(topic: string, partition: number, messages: readonly OutgoingMessage[]): Promise<void>
+  partitionCount(topic: string): Promise<number>
+}
+
+/** Writes records and offsets together, lane by lane. */
+export interface TransactionPort {
+  /** Partitions of one lane share their transactions. */
+  laneOf(partition: number): number
+  /**
+   * All of it or nothing. Resolves when it is known to be committed; retries infrastructure faults itself.
+   * 'stale': the lane is someone else's by now, and nothing of it was written.
+   */
+  transact(
+    epoch: number,
+    lane: number,
+    batches: readonly {
+      readonly topic: string
+      readonly partition: number
+      readonly messages: readonly OutgoingMessage[]
+    }[],
+    positions: readonly Position[],
+  ): Promise<'committed' | 'stale'>
+  /** Resolves when readers see all that was committed, or gives up after a while. */
+  settle(): Promise<void>
   partitionCount(topic: string): Promise<number>
 }
 

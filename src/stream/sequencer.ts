@@ -21,6 +21,8 @@ export class Sequencer<Item extends Sequenced> {
   #queue: Item[] = []
   #head = 0
   #sending = 0
+  /** One past the last of the messages that have their outcomes without a gap, as far as was looked. */
+  #readyEnd = 0
 
   constructor(limits: SendLimits) {
     this.#limits = limits
@@ -29,6 +31,14 @@ export class Sequencer<Item extends Sequenced> {
   /** Messages whose outcome is not acknowledged yet. */
   get size(): number {
     return this.#queue.length - this.#head
+  }
+
+  /** How many of the oldest messages have their outcomes and are not out. */
+  get ready(): number {
+    const start = this.#head + this.#sending
+    if (this.#readyEnd < start) this.#readyEnd = start
+    while (this.#queue[this.#readyEnd]?.outcome !== undefined) this.#readyEnd++
+    return this.#readyEnd - start
   }
 
   get sending(): boolean {
@@ -63,6 +73,7 @@ export class Sequencer<Item extends Sequenced> {
     this.#sending = 0
     if (this.#head * 2 >= this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head)
+      this.#readyEnd = Math.max(0, this.#readyEnd - this.#head)
       this.#head = 0
     }
   }

@@ -119,6 +119,12 @@ export class StreamMetrics {
     ).inc()
   }
 
+  transaction(result: 'committed' | 'aborted' | 'fenced'): void {
+    this.#counter(`transaction ${result}`, () =>
+      this.#metrics.counter('transactions_total', { result }),
+    ).inc()
+  }
+
   #counter(key: string, create: () => BoundCounter): BoundCounter {
     let counter = this.#counters.get(key)
     if (counter === undefined) {

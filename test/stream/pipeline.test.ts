@@ -88,6 +88,7 @@ async function started(parts: Parts = {}) {
       commits.push(...offsets)
       return Promise.resolve('committed' as const)
     },
+    rejoin: (epoch) => calls.push(`rejoin ${epoch}`),
     close: () => {
       calls.push('close')
       return Promise.resolve()

@@ -191,6 +191,10 @@ export class PretendedReader implements ReaderPort {
     return 'committed'
   }
 
+  rejoin(epoch: number): void {
+    if (epoch === this.#world.generation) this.assign([...this.#positions.keys()])
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     await this.#loop
