@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
+import { packageRoot } from '../core/paths.ts'
 import { type ModelConfig, readModelConfig } from '../encoders/config.ts'
 import { headParameters } from '../encoders/weights.ts'
 import {
@@ -62,11 +63,27 @@ export function trainedConfigJson(
   return {
     ...base,
     architectures: ['LabelstreamForSequenceClassification'],
+    auto_map: {
+      AutoModelForSequenceClassification: 'modeling_labelstream.LabelstreamForSequenceClassification',
+    },
+    // The file may hold half-precision tensors; transformers is to compute in full precision, as this program does.
+    dtype: 'float32',
+    torch_dtype: 'float32',
     problem_type: 'multi_label_classification',
     id2label: Object.fromEntries(labels.entries()),
     label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
     labelstream: { pooling: 'mean', headHiddenSizes, headActivation: 'gelu' },
   }
+}
+
+/** The Python file that `auto_map` names: the pooling and the head for transformers. Throws FILE_UNREADABLE. */
+export async function transformersCode(): Promise<readonly [name: string, bytes: Uint8Array]> {
+  const name = 'modeling_labelstream.py'
+  const path = join(packageRoot, 'models', name)
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be read`, { cause: error })
+  })
+  return [name, bytes]
 }
 
 /**

@@ -17,7 +17,13 @@ import { type FittedHead, type HeadHyperparameters, fitHead } from './fit-head.t
 import type { GateResult } from './gate.ts'
 import { checkGolden, goldenOf, goldenTexts } from './golden.ts'
 import { defaultHyperparameters } from './hyperparameters.ts'
-import { type EncoderFiles, readEncoder, trainedConfigJson, weightsWithHead } from './model-files.ts'
+import {
+  type EncoderFiles,
+  readEncoder,
+  trainedConfigJson,
+  transformersCode,
+  weightsWithHead,
+} from './model-files.ts'
 import { type PrepareOptions, type Prepared, prepare } from './prepare.ts'
 import { type OnTrainingProgress, checkInterrupted } from './progress.ts'
 import { renderReport } from './report.ts'
@@ -288,6 +294,7 @@ async function write(
       ...files.tokenizerFiles,
       ['config.json', `${JSON.stringify(configJson, undefined, 2)}\n`],
       ['model.safetensors', weightsWithHead(files.weights, config, head.parameters)],
+      await transformersCode(),
       ['report.html', report],
     ]),
     created: new Date(wallClockMs()),
