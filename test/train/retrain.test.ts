@@ -69,6 +69,13 @@ test('a training gives a verified version that serves what was trained; a worse 
   const { manifest, unknownFiles } = await verifyFolder(result.path)
   assert.deepEqual(unknownFiles, [])
   assert.equal(manifest.kind, 'classifier')
+  const config = JSON.parse(await readFile(join(result.path, 'config.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >
+  assert.equal(config.problem_type, 'multi_label_classification')
+  assert.deepEqual(config.label2id, { animal: 0, vehicle: 1 })
+  assert.ok(Object.hasOwn(manifest.files, 'modeling_labelstream.py'), 'the code that auto_map names is there')
   assert.ok(!JSON.stringify(manifest).includes('horse'), 'a manifest holds no training text')
   assert.ok(!(await readFile(result.report, 'utf8')).includes('horse'), 'a report holds no training text')
 
