@@ -45,7 +45,7 @@ export class EncoderTrainer {
   /** Gradients of a part of a batch before they are added up; empty while batches have one part. */
   #partGradients = new Float32Array(0)
   #tableGradients = new Float32Array(0)
-  #average: Map<string, Float32Array> | undefined
+  readonly #average: Map<string, Float32Array> | undefined
 
   private constructor(
     options: TrainerOptions,
@@ -143,9 +143,17 @@ export class EncoderTrainer {
     return { loss: loss / config.labels.length, tokens }
   }
 
-  /** Logits [windows, labels] under the present (or averaged) parameters; `step` is the last one taken. */
-  async logits(windows: readonly Int32Array[], step: number): Promise<Float32Array> {
-    this.#table?.catchUpAll(step)
+  /** Logits [windows, labels] under `parameters`, as from `snapshot`. */
+  async logits(
+    windows: readonly Int32Array[],
+    parameters: ReadonlyMap<string, Float32Array>,
+  ): Promise<Float32Array> {
+    const feeds = Object.fromEntries(
+      Object.entries(this.#parameters).map(([name, { shape, values }]) => [
+        name,
+        { shape, values: parameters.get(name) ?? values },
+      ]),
+    )
     const labels = this.#options.config.labels.length
     const logits = new Float32Array(windows.length * labels)
     const lengths = windows.map(({ length }) => length)
@@ -154,7 +162,7 @@ export class EncoderTrainer {
       const padded = padRows(windows, rows)
       const values = new Float32Array(rows.length * labels)
       await this.#sessions.forward.run(
-        { ...this.#scoringParameters(), ...tokenFeeds(padded) },
+        { ...feeds, ...tokenFeeds(padded) },
         { logits: { shape: [rows.length, labels], values } },
       )
       rows.forEach((row, place) => {
@@ -164,13 +172,13 @@ export class EncoderTrainer {
     return logits
   }
 
-  /** Copies of all parameters as they score: averaged where averaging is on. */
+  /** Copies of all parameters as they score after step `step`: averaged where averaging is on. */
   snapshot(step: number): Map<string, Float32Array> {
     this.#table?.catchUpAll(step)
     return new Map(
-      Object.entries(this.#scoringParameters()).map(([name, { values }]) => [
+      Object.entries(this.#parameters).map(([name, { values }]) => [
         name,
-        Float32Array.from(values),
+        Float32Array.from(this.#average?.get(name) ?? values),
       ]),
     )
   }
@@ -272,16 +280,6 @@ export class EncoderTrainer {
       ...this.#graphs.dropoutInputs.flatMap(({ shape }) =>
         sizes.map((padded) => sizeOf(shape.map((size) => sizeIn(size, padded)))),
       ),
-    )
-  }
-
-  #scoringParameters(): Readonly<Record<string, NumberArray>> {
-    if (this.#average === undefined) return this.#parameters
-    return Object.fromEntries(
-      Object.entries(this.#parameters).map(([name, { shape, values }]) => [
-        name,
-        { shape, values: this.#average?.get(name) ?? values },
-      ]),
     )
   }
 

@@ -147,7 +147,9 @@ export class RowAdamW {
       const [firstCorrection, secondCorrection] = biasCorrections(step)
       const shrunk = Math.sqrt(beta2 ** (step - from) / secondCorrection)
       if (step === from + 1) firstEpsilon = epsilon / shrunk
-      push += (scheduleAt(step) * peakRate * beta1 ** (step - from)) / (firstCorrection * shrunk)
+      const share = (scheduleAt(step) * peakRate * beta1 ** (step - from)) / (firstCorrection * shrunk)
+      // Later steps decay what this one has moved.
+      push += (share * this.#keptUpTo(to)) / this.#keptUpTo(step)
     }
     const gap = to - from
     return {
