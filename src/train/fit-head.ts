@@ -4,10 +4,10 @@ import { seededRandom } from '../core/random.ts'
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import type { FloatArray, FloatArrays } from '../runtime/training-messages.ts'
 import { Training } from '../runtime/training.ts'
-import { biasCorrections } from './adamw.ts'
 import { type HeadGraphs, buildHeadGraphs } from './head-graph.ts'
 import { checkInterrupted } from './progress.ts'
-import { derivedSeed, learningRateAt } from './schedule.ts'
+import { dropoutFeeds, rowFeeds, stepFeeds } from './head-feeds.ts'
+import { derivedSeed } from './schedule.ts'
 
 export interface HeadHyperparameters {
   readonly epochs: number
@@ -79,6 +79,9 @@ export async function fitHead(
   }
 }
 
+/** Bounds the memory that batches on their way to the training process take. */
+const batchesAMessage = 64
+
 interface Run {
   readonly graphs: HeadGraphs
   readonly train: HeadRows
@@ -107,18 +110,26 @@ async function runEpochs(
     const order = seededRandom(derivedSeed(hyperparameters.seed, 'order', epoch)).shuffle(
       Array.from({ length: train.embeddings.rows }, (_, row) => row),
     )
-    const batches = Array.from({ length: stepsAnEpoch }, (_, index) => ({
-      ...rowFeeds(train, order.slice(index * batch, (index + 1) * batch)),
-      ...dropoutFeeds(graphs.dropoutWidths, {
-        rows: Math.min(batch, order.length - index * batch),
-        rate: hyperparameters.dropout,
-        seed: derivedSeed(hyperparameters.seed, 'dropout', steps + index),
-      }),
-      ...stepFeeds(steps + index, stepsAnEpoch * epochs, hyperparameters),
-      positiveWeight,
-    }))
-    const losses = await training.steps(batches)
-    steps += batches.length
+    const losses: number[] = []
+    for (let start = 0; start < order.length; start += batch * batchesAMessage) {
+      const batches: FloatArrays[] = []
+      for (let from = start; from < Math.min(order.length, start + batch * batchesAMessage); from += batch) {
+        const rows = order.slice(from, from + batch)
+        batches.push({
+          ...rowFeeds(train, rows),
+          ...dropoutFeeds(graphs.dropoutWidths, {
+            rows: rows.length,
+            rate: hyperparameters.dropout,
+            seed: derivedSeed(hyperparameters.seed, 'dropout', steps),
+          }),
+          ...stepFeeds(steps, stepsAnEpoch * epochs, hyperparameters),
+          positiveWeight,
+        })
+        steps++
+      }
+      losses.push(...(await training.steps(batches)))
+      checkInterrupted(hooks.signal)
+    }
     const devLogits = matrix(
       dev.embeddings.rows,
       dev.targets.columns,
@@ -198,57 +209,6 @@ function positiveWeights(targets: Matrix, power: number): FloatArray {
     power === 0 ? 1 : (((known[column] ?? 0) - count + 0.5) / (count + 0.5)) ** power,
   )
   return { shape: [values.length], values }
-}
-
-function rowFeeds({ embeddings, targets }: HeadRows, rows: readonly number[]): FloatArrays {
-  const width = embeddings.columns
-  const labels = targets.columns
-  const embedding = new Float32Array(rows.length * width)
-  const known = new Float32Array(rows.length * labels)
-  const mask = new Float32Array(rows.length * labels)
-  rows.forEach((row, place) => {
-    embedding.set(embeddings.values.subarray(row * width, (row + 1) * width), place * width)
-    for (let column = 0; column < labels; column++) {
-      const target = targets.values[row * labels + column] ?? NaN
-      if (Number.isNaN(target)) continue
-      known[place * labels + column] = target
-      mask[place * labels + column] = 1
-    }
-  })
-  return {
-    embedding: { shape: [rows.length, width], values: embedding },
-    targets: { shape: [rows.length, labels], values: known },
-    mask: { shape: [rows.length, labels], values: mask },
-  }
-}
-
-function dropoutFeeds(
-  widths: readonly number[],
-  { rows, rate, seed }: { rows: number; rate: number; seed: number },
-): FloatArrays {
-  const random = seededRandom(seed)
-  const entries = widths.map((width, index): [string, FloatArray] => {
-    const values = Float32Array.from({ length: rows * width }, () =>
-      random.next() < rate ? 0 : 1 / (1 - rate),
-    )
-    return [`dropout.${index}`, { shape: [rows, width], values }]
-  })
-  return Object.fromEntries(entries)
-}
-
-function stepFeeds(
-  step: number,
-  totalSteps: number,
-  { learningRate, warmup }: HeadHyperparameters,
-): FloatArrays {
-  const scalar = (value: number): FloatArray => ({ shape: [], values: Float32Array.of(value) })
-  const [first, second] = biasCorrections(step + 1)
-  const warmupSteps = Math.round(totalSteps * warmup)
-  return {
-    learningRate: scalar(learningRateAt(step, { peak: learningRate, warmupSteps, totalSteps })),
-    firstCorrection: scalar(first),
-    secondCorrection: scalar(second),
-  }
 }
 
 /** Mean binary cross-entropy over the known cells. */
