@@ -1,0 +1,60 @@
+import type { Random } from '../../src/core/random.ts'
+import type { OutgoingMessage, SourceMessage } from '../../src/formats/message.ts'
+import type { Expectation } from './checker.ts'
+
+/** In every text; must not be in any log. */
+export const secretWord = 'zyzzogeton'
+
+const words =
+  'advice beginner bread code cook doctor eat exercise garden health idea java kitchen learn listen music never often oven pasta python question read recipe run salt sleep snake stretch study syntax teach try walk water write'.split(
+    ' ',
+  )
+const expectedHeader = 'expected'
+const textHeader = 'text-number'
+
+/** A few hundred texts, so that what the model says of each can be known. */
+export function someTexts(random: Random, count: number): string[] {
+  return Array.from({ length: count }, (_none, number) => {
+    const length = 1 + random.integer(25)
+    const picked = Array.from({ length }, () => words[random.integer(words.length)] ?? '')
+    return `${secretWord} ${number} ${picked.join(' ')}`
+  })
+}
+
+/** The next message of a run: mostly texts, plain or JSON; some poison, some tombstones. */
+export function someMessage(random: Random, texts: readonly string[], poisonShare: number): OutgoingMessage {
+  const key = random.next() < 0.5 ? Buffer.from(`key-${random.integer(1_000)}`) : null
+  if (random.next() < poisonShare) return poison(random, key)
+  if (random.next() < 0.01) {
+    return { key: Buffer.from('gone'), value: null, headers: { [expectedHeader]: 'nothing' } }
+  }
+  const number = random.integer(texts.length)
+  const text = texts[number] ?? ''
+  const value = random.next() < 0.5 ? text : JSON.stringify({ id: `id-${number}`, text })
+  return {
+    key,
+    value: Buffer.from(value),
+    headers: { [expectedHeader]: 'score', [textHeader]: String(number), twice: ['1', '2'] },
+  }
+}
+
+function poison(random: Random, key: Buffer | null): OutgoingMessage {
+  const values = [
+    Buffer.from(`{"${secretWord}": "no text"}`),
+    Buffer.from('{ not json'),
+    Buffer.from([0x7a, 0xff, 0xfe, 0x00, 0x80]),
+    Buffer.from('   '),
+    Buffer.alloc(120_000, secretWord),
+    Buffer.from([0xc3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+  ]
+  const value = values[random.integer(values.length)] ?? Buffer.of()
+  return { key, value, headers: { [expectedHeader]: 'dead letter', binary: Buffer.from([0, 255, 10]) } }
+}
+
+export function expectationOf({ value, headers }: SourceMessage): Expectation {
+  const expected = String(headers[expectedHeader])
+  return value === null || expected === 'nothing' ? 'nothing' : (expected as Expectation)
+}
+
+/** Which of the texts an input holds. */
+export const textNumberOf = ({ headers }: SourceMessage): number => Number(headers[textHeader])

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { packageRoot } from '../../src/core/paths.ts'
+import { seededRandom } from '../../src/core/random.ts'
+import { readModelConfig } from '../../src/encoders/config.ts'
+import { modelParameters } from '../../src/encoders/model.ts'
+import { type Tensor, writeSafetensors } from '../../src/formats/safetensors.ts'
+import { plainDecision } from '../../src/models/decision.ts'
+import { type WrittenVersion, writeVersion } from '../../src/models/versions.ts'
+
+const labels = ['first', 'second', 'third']
+
+/**
+ * A BERT of one layer with random weights and the real tokenizer: it scores like a model does, thousands of short
+ * texts a second. Weights depend on the seed alone.
+ */
+export async function writeSmallModel(modelsFolder: string, seed = 1): Promise<WrittenVersion> {
+  const tokenizer = join(packageRoot, 'models', 'minilm-l6', '1')
+  const json = {
+    model_type: 'bert',
+    vocab_size: 30_522,
+    hidden_size: 16,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    intermediate_size: 16,
+    max_position_embeddings: 64,
+    id2label: Object.fromEntries(labels.entries()),
+    labelstream: { pooling: 'mean' },
+  }
+  const random = seededRandom(seed)
+  const weights = new Map<string, Tensor>()
+  for (const [name, shape] of modelParameters(readModelConfig(json), 'logits')) {
+    const values = Float32Array.from(
+      { length: shape.reduce((product, size) => product * size, 1) },
+      () => random.normal() * 0.5,
+    )
+    weights.set(name, { dtype: 'F32', shape: [...shape], data: new Uint8Array(values.buffer) })
+  }
+  const tokenizerFiles = await Promise.all(
+    ['tokenizer.json', 'tokenizer_config.json'].map(
+      async (file) => [file, await readFile(join(tokenizer, file))] as const,
+    ),
+  )
+  return writeVersion(modelsFolder, {
+    details: {
+      name: 'small',
+      licence: 'Apache-2.0',
+      maxTokens: 64,
+      strategy: 'random',
+      hyperparameters: { seed },
+      metrics: {},
+      golden: [],
+    },
+    decision: plainDecision(labels),
+    files: new Map<string, Uint8Array | string>([
+      ...tokenizerFiles,
+      ['config.json', JSON.stringify(json)],
+      ['model.safetensors', writeSafetensors(weights)],
+    ]),
+    created: new Date('2026-11-23T10:00:00Z'),
+  })
+}
