@@ -6,6 +6,7 @@ import { readChampion } from './champion.ts'
 import { type Decision, parseDecision } from './decision.ts'
 import { type ClassifierManifest, manifestFile } from './manifest.ts'
 import { isName, modelFolder, parseReference, versionFolder } from './names.ts'
+import { checkInt8Decision, int8DecisionFile } from './served-precision.ts'
 import { verifyFolder } from './verify.ts'
 
 /** A model version that is ready to be served: verified, its decision parsed. */
@@ -19,6 +20,8 @@ export interface Model {
   readonly fileDigests: Readonly<Record<string, string>>
   readonly labels: readonly string[]
   readonly decision: Decision
+  /** What decides when the int8 graph serves, where the version has one of its own. */
+  readonly int8Decision?: Decision
   readonly manifest: ClassifierManifest
   readonly maxTokens: number
 }
@@ -55,6 +58,7 @@ export async function openModel(reference: string, modelsFolder: string): Promis
   const decision = parseDecision(await readFile(decisionPath, 'utf8'), decisionPath)
   const labels = decision.labels.map(({ label }) => label)
   await checkConfigLabels(join(folder, 'config.json'), labels)
+  const int8Decision = await readInt8Decision(folder, manifest, decision)
   return {
     folder,
     name: manifest.name,
@@ -63,9 +67,22 @@ export async function openModel(reference: string, modelsFolder: string): Promis
     fileDigests: digestsOf(manifest.files),
     labels,
     decision,
+    ...(int8Decision === undefined ? {} : { int8Decision }),
     manifest,
     maxTokens: manifest.maxTokens,
   }
+}
+
+async function readInt8Decision(
+  folder: string,
+  manifest: ClassifierManifest,
+  decision: Decision,
+): Promise<Decision | undefined> {
+  if (!Object.hasOwn(manifest.files, int8DecisionFile)) return undefined
+  const path = join(folder, int8DecisionFile)
+  const int8Decision = parseDecision(await readFile(path, 'utf8'), path)
+  checkInt8Decision(int8Decision, decision, path)
+  return int8Decision
 }
 
 /** Opens an encoder, or a trained model to take its encoder from. References and errors as `openModel`. */

@@ -53,6 +53,19 @@ const classifierSchema = z.object({
   metrics: z.record(z.string(), z.unknown()),
   /** Texts whose calibrated scores a served model must reproduce. */
   golden: z.array(z.object({ text: z.string(), scores: z.record(z.string(), z.number()) })),
+  /** Scores of the int8 graph compared with those of fp32 on the dev part; absent when nobody compared them. */
+  int8Check: z
+    .object({
+      passed: z.boolean(),
+      rows: z.int().min(1),
+      /** Over all rows and labels, calibrated. */
+      meanScoreDifference: z.number(),
+      maxScoreDifference: z.number(),
+      /** Of int8 with the thresholds it is served with, and how far above fp32 with its own. */
+      macroF1: z.number(),
+      macroF1Difference: z.number(),
+    })
+    .optional(),
 })
 
 const manifestSchema = z.discriminatedUnion('kind', [encoderSchema, classifierSchema])

@@ -22,6 +22,8 @@ export interface InferenceOptions {
   readonly output: Output
   readonly provider: Provider
   readonly precision: Precision
+  /** What precision `auto` is on the CPU (fp32): int8 only for a model whose int8 scores were compared with fp32. */
+  readonly autoOnCpu?: 'fp32' | 'int8'
   /** Threads of the session; 0 is one a core. */
   readonly threads: number
   /** The longest one batch may take before the process is killed and replaced. */
@@ -74,6 +76,7 @@ export class Inference {
       output: options.output,
       providers: providerCandidates(options.provider, thisMachine),
       precision: options.precision,
+      autoOnCpu: options.autoOnCpu ?? 'fp32',
       threads: options.threads,
       expectedDigests: options.expectedDigests ?? {},
     }

@@ -24,6 +24,8 @@ export interface SessionRequest {
   /** Tried in order; the first that starts serves. */
   readonly providers: readonly ConcreteProvider[]
   readonly precision: Precision
+  /** What precision `auto` is on the CPU: int8 only for a model whose int8 scores were compared with fp32. */
+  readonly autoOnCpu: 'fp32' | 'int8'
   /** 0 is one thread a core. */
   readonly threads: number
   /** SHA-256 by file name; a file that is named here and differs is never parsed. */

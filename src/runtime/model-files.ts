@@ -6,21 +6,22 @@ import { readModelConfig } from '../encoders/config.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import { buildModelGraph } from '../encoders/model.ts'
 import { readSafetensors } from '../formats/safetensors.ts'
-import type { SessionRequest } from './messages.ts'
+import type { ConcretePrecision, SessionRequest } from './messages.ts'
 
 /**
- * The ONNX bytes of a model folder, fp32. Every file is compared with its expected digest before it is parsed.
+ * The ONNX bytes of a model folder in one precision. Every file is compared with its expected digest before it is parsed.
  * Throws FILE_UNREADABLE, MODEL_CORRUPT and MODEL_UNSUPPORTED, naming the file.
  */
 export async function buildFromFolder(
   request: Pick<SessionRequest, 'folder' | 'output' | 'expectedDigests'>,
+  precision: ConcretePrecision,
 ): Promise<{ readonly config: ModelConfig; readonly onnx: Uint8Array }> {
   const { folder, output, expectedDigests } = request
   const configFile = join(folder, 'config.json')
   const configBytes = await readVerified(folder, 'config.json', expectedDigests)
   const weightBytes = await readVerified(folder, 'model.safetensors', expectedDigests)
   const config = readModelConfig(parseJson(configBytes, configFile))
-  return { config, onnx: buildModelGraph(config, readSafetensors(weightBytes), output) }
+  return { config, onnx: buildModelGraph(config, readSafetensors(weightBytes), output, precision) }
 }
 
 async function readVerified(

@@ -1,9 +1,11 @@
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
 import { monotonicMs } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError, messageOf } from '../core/errors.ts'
+import type { ModelConfig } from '../encoders/config.ts'
 import { padWindows } from './batch.ts'
 import type {
   BatchResult,
+  ConcretePrecision,
   ConcreteProvider,
   PackedWindows,
   SessionInfo,
@@ -11,7 +13,7 @@ import type {
   SessionRequest,
 } from './messages.ts'
 import { buildFromFolder } from './model-files.ts'
-import { choosePrecision } from './precision.ts'
+import { precisionOn } from './precision.ts'
 import { sessionOptions } from './session-options.ts'
 
 /** A few shapes run once at the start, [rows, columns]: the first run of a session plans and allocates. */
@@ -37,10 +39,8 @@ export class EncoderSession {
 
   /** Builds the graph, starts the first provider that works and runs a few shapes. Throws what went wrong. */
   static async open(request: SessionRequest): Promise<EncoderSession> {
-    const precision = choosePrecision(request.precision)
-    const { config, onnx } = await buildFromFolder(request)
+    const { session, config, provider, precision, fallback } = await createSession(request)
     const width = request.output === 'logits' ? config.labels.length : config.hiddenSize
-    const { session, provider, fallback } = await createSession(onnx, request)
     const info: SessionInfo = {
       provider,
       precision,
@@ -108,20 +108,35 @@ export class EncoderSession {
   }
 }
 
+interface CreatedSession {
+  readonly session: InferenceSession
+  readonly config: ModelConfig
+  readonly provider: ConcreteProvider
+  readonly precision: ConcretePrecision
+  readonly fallback?: string
+}
+
 /** The first provider that takes the model, and why those before it did not. */
-async function createSession(
-  onnx: Uint8Array,
-  request: SessionRequest,
-): Promise<{ session: InferenceSession; provider: ConcreteProvider; fallback?: string }> {
+async function createSession(request: SessionRequest): Promise<CreatedSession> {
   const built = new Set(listSupportedBackends().map(({ name }) => name))
   const reasons: string[] = []
   for (const provider of request.providers) {
+    let precision: ConcretePrecision
     try {
       if (!built.has(provider)) {
         throw new LabelstreamError('SETTING_INVALID', 'not part of ONNX Runtime on this platform')
       }
+      precision = precisionOn(provider, request)
+    } catch (error) {
+      reasons.push(`${provider}: ${asLabelstreamError(error).message}`)
+      continue
+    }
+    // a damaged model is no provider's fault: what this throws ends the start
+    const { config, onnx } = await buildFromFolder(request, precision)
+    try {
       const session = await InferenceSession.create(onnx, sessionOptions(provider, request.threads))
-      return { session, provider, ...(reasons.length === 0 ? {} : { fallback: reasons.join('; ') }) }
+      const fallback = reasons.length === 0 ? {} : { fallback: reasons.join('; ') }
+      return { session, config, provider, precision, ...fallback }
     } catch (error) {
       reasons.push(`${provider}: ${asLabelstreamError(error).message}`)
     }

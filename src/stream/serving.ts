@@ -1,6 +1,7 @@
 import { LabelstreamError } from '../core/errors.ts'
 import { decide } from '../models/decision.ts'
 import type { Model } from '../models/folder.ts'
+import { autoPrecisionOnCpu, decisionFor } from '../models/served-precision.ts'
 import { Inference, type InferenceOptions } from '../runtime/inference.ts'
 import { TokenizerPool } from '../text/tokenizer-pool.ts'
 import type { Scorer } from './ports.ts'
@@ -56,6 +57,7 @@ export class Serving {
         output: 'logits',
         provider: options.provider,
         precision: options.precision,
+        autoOnCpu: autoPrecisionOnCpu(model.manifest),
         threads: options.threads,
         deadlineMs: options.deadlineMs,
         expectedDigests: model.fileDigests,
@@ -93,7 +95,8 @@ function windowTokens(model: Model, wanted: number): number {
 }
 
 function scorerOf(model: Model, maxTokens: number, tokenizer: TokenizerPool, inference: Inference): Scorer {
-  const { name, version, digest, labels, decision } = model
+  const { name, version, digest, labels } = model
+  const decision = decisionFor(model, inference.info.precision)
   return {
     model: { name, version, digest, precision: inference.info.precision },
     labels,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { choosePrecision } from '../../src/runtime/precision.ts'
+import { precisionOn } from '../../src/runtime/precision.ts'
 import { providerCandidates } from '../../src/runtime/provider.ts'
 
 const bare = { platform: 'linux', hasFile: () => false } as const
@@ -20,13 +20,18 @@ test('a named provider is tried first and the CPU stands behind it', () => {
   assert.deepEqual(providerCandidates('cpu', bare), ['cpu'])
 })
 
-test('a precision that cannot be built is refused by the name of the setting', () => {
-  assert.equal(choosePrecision('auto'), 'fp32')
-  assert.equal(choosePrecision('fp32'), 'fp32')
-  for (const precision of ['int8', 'fp16'] as const) {
-    assert.throws(() => choosePrecision(precision), {
-      code: 'SETTING_INVALID',
-      message: /runtime\.precision.*fp32/,
-    })
+test('auto is fp32, and int8 on a CPU where the model was checked in it', () => {
+  assert.equal(precisionOn('cpu', { precision: 'auto', autoOnCpu: 'fp32' }), 'fp32')
+  assert.equal(precisionOn('cpu', { precision: 'auto', autoOnCpu: 'int8' }), 'int8')
+  assert.equal(precisionOn('cuda', { precision: 'auto', autoOnCpu: 'int8' }), 'fp32')
+})
+
+test('a precision asked for is taken as it is, but int8 on a graphics processor', () => {
+  for (const precision of ['fp32', 'fp16', 'int8'] as const) {
+    assert.equal(precisionOn('cpu', { precision, autoOnCpu: 'fp32' }), precision)
   }
+  assert.throws(() => precisionOn('webgpu', { precision: 'int8', autoOnCpu: 'int8' }), {
+    code: 'SETTING_INVALID',
+    message: /runtime\.precision int8/,
+  })
 })
