@@ -12,9 +12,10 @@ import { settingRows } from './settings/reference.ts'
 import { createLogger } from './telemetry/log.ts'
 
 const groupDescriptions: Readonly<Record<string, string>> = {
-  models: 'list, show, verify, promote and roll back models',
+  models: 'list, show, verify, promote, roll back and import models',
   topics: 'create and check the topics',
   labels: 'load labelled texts into the labelled topic',
+  dlq: 'look at dead letters and put them back',
 }
 
 /** Camel-cased name that commander gives an option. */

@@ -1,8 +1,10 @@
 import type { CommandSpec } from './command.ts'
 import { benchCommand } from './bench.ts'
 import { demoCommand } from './demo.ts'
+import { dlqList, dlqReplay } from './dlq.ts'
 import { evaluateCommand } from './evaluate.ts'
 import { labelsPut } from './labels-put.ts'
+import { modelsImport } from './models-import.ts'
 import { modelsList, modelsPromote, modelsRollback, modelsShow, modelsVerify } from './models.ts'
 import { retrainCommand } from './retrain.ts'
 import { runCommand } from './run.ts'
@@ -24,7 +26,10 @@ export const allCommands: readonly CommandSpec[] = [
   modelsVerify,
   modelsPromote,
   modelsRollback,
+  modelsImport,
   topicsCreate,
   topicsCheck,
+  dlqList,
+  dlqReplay,
   settingsCommand,
 ]

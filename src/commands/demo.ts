@@ -166,6 +166,8 @@ function demoPage(results: readonly ScoreResult[]): string {
 }
 
 async function scoredSeries(metricsUrl: string): Promise<string> {
-  const page = await (await fetch(metricsUrl)).text()
+  const response = await fetch(metricsUrl)
+  if (!response.ok) return 'they ask for the token of http.tokenFile'
+  const page = await response.text()
   return page.split('\n').find((line) => line.startsWith('labelstream_scored_total{')) ?? 'nothing scored'
 }

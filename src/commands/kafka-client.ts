@@ -52,10 +52,13 @@ function saslOf(settings: Settings): SaslOptions | undefined {
     if (!asked) return undefined
     throw new LabelstreamError(
       'SETTING_INVALID',
-      `setting kafka.sasl.mechanism is empty, but kafka.securityProtocol is ${protocol}: set PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512`,
+      `setting kafka.sasl.mechanism is empty, but kafka.securityProtocol is ${protocol}: set PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER`,
     )
   }
   if (!asked && protocol !== 'auto') return undefined
+  if (mechanism === 'OAUTHBEARER') {
+    return { mechanism: 'oauthbearer', tokenFile: settings['kafka.sasl.oauthTokenFile'] }
+  }
   return {
     mechanism: saslMechanisms[mechanism],
     username: settings['kafka.sasl.username'],
@@ -70,13 +73,19 @@ const saslMechanisms = {
   'SCRAM-SHA-512': 'scram-sha-512',
 } as const
 
-/** A secret in a file of its own; a trailing line break is not part of it. Throws FILE_UNREADABLE. */
+/**
+ * A secret in a file of its own; a trailing line break is not part of it. Throws FILE_UNREADABLE, or SETTING_INVALID
+ * for an empty file: an empty secret is nearly always a mount that failed.
+ */
 export function secretFrom(setting: string, file: string): string {
+  let secret: string
   try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+    secret = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
     throw new LabelstreamError('FILE_UNREADABLE', `setting ${setting}: ${file}: ${messageOf(error)}`, {
       cause: error,
     })
   }
+  if (secret !== '') return secret
+  throw new LabelstreamError('SETTING_INVALID', `setting ${setting}: ${file} is empty`)
 }

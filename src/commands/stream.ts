@@ -10,12 +10,12 @@ import type { Settings } from '../settings/catalogue.ts'
 import { Pipeline } from '../stream/pipeline.ts'
 import type { PipelineTotals } from '../stream/totals.ts'
 import { Serving } from '../stream/serving.ts'
-import { HttpSurface } from '../telemetry/http.ts'
+import { HttpSurface, isLoopback } from '../telemetry/http.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { StreamMetrics } from '../telemetry/stream-metrics.ts'
 import { connectOutput, type StreamOutput } from './delivery.ts'
-import { kafkaClientOf } from './kafka-client.ts'
+import { kafkaClientOf, secretFrom } from './kafka-client.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { registryOf } from './registry-client.ts'
 import { servingOptionsOf } from './serving-options.ts'
@@ -76,6 +76,7 @@ export class Stream {
         port: settings['http.port'],
         metrics,
         notReady: () => missing,
+        token: httpTokenOf(settings, log),
       })
       closers.push(() => http.close())
 
@@ -188,6 +189,17 @@ export class Stream {
       await Promise.all([this.#output.close(), this.serving.close(), this.#http.close()])
     }
   }
+}
+
+/** The token that metrics ask for; a warning where nothing keeps other machines from reading them. */
+function httpTokenOf(settings: Settings, log: Logger): string | undefined {
+  const file = settings['http.tokenFile']
+  if (file !== '') return secretFrom('http.tokenFile', file)
+  const host = settings['http.host']
+  if (!isLoopback(host)) {
+    log.warn('metrics are open to other machines: set http.tokenFile, or http.host to 127.0.0.1', { host })
+  }
+  return undefined
 }
 
 function describeModel(serving: Serving, settings: Settings, metrics: Metrics, log: Logger): void {
