@@ -8,8 +8,7 @@ import type { TrainerState } from './encoder-trainer.ts'
 
 const fileSchema = z.object({ file: z.string(), sha256: z.string() })
 
-const documentSchema = z.object({
-  format: z.literal(1),
+const progressSchema = z.object({
   /** The last optimiser step taken. */
   step: z.int().min(0),
   /** Losses of the epoch under way. */
@@ -21,12 +20,17 @@ const documentSchema = z.object({
     z.object({ epoch: z.int(), trainLoss: z.number(), devLoss: z.number(), devScore: z.number() }),
   ),
   bestEpoch: z.int().min(0),
+})
+
+const documentSchema = z.object({
+  format: z.literal(1),
+  progress: progressSchema,
   state: fileSchema,
   best: fileSchema.optional(),
 })
 
 /** How far a training has come, besides its arrays. */
-export type CheckpointProgress = Omit<z.infer<typeof documentSchema>, 'format' | 'state' | 'best'>
+export type CheckpointProgress = z.infer<typeof progressSchema>
 
 export interface Checkpoint {
   readonly progress: CheckpointProgress
@@ -58,7 +62,7 @@ export class CheckpointFolder {
     const text = await readFile(join(this.#path, documentFile), 'utf8').catch(() => undefined)
     if (text === undefined) return undefined
     try {
-      const { state, best, format: _format, ...progress } = documentSchema.parse(JSON.parse(text))
+      const { state, best, progress } = documentSchema.parse(JSON.parse(text))
       const checkpoint = {
         progress,
         state: await this.#readArrays(state),
@@ -81,7 +85,7 @@ export class CheckpointFolder {
     }
     const written = {
       format: 1,
-      ...progress,
+      progress,
       state: await this.#writeArrays(`state-${progress.step}.safetensors`, state),
       ...(this.#best === undefined ? {} : { best: this.#best.file }),
     } satisfies z.infer<typeof documentSchema>

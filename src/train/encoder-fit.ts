@@ -182,7 +182,7 @@ class Fit {
         this.#hooks.onProgress(progressOf(this.#progress, totalSteps))
       }
       if (step % epochSteps === 0) await this.#endEpoch(epoch)
-      if (monotonicMs() - savedMs >= this.#job.checkpointEverySeconds * 1000 || step % epochSteps === 0) {
+      if (monotonicMs() - savedMs >= this.#job.checkpointEverySeconds * 1000) {
         await this.#save()
         savedMs = monotonicMs()
       }

@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { packageRoot } from '../core/paths.ts'
-import { type ModelConfig, readModelConfig } from '../encoders/config.ts'
+import { type ModelConfig, type Pooling, readModelConfig } from '../encoders/config.ts'
+import { modelParameters } from '../encoders/model.ts'
 import { headParameters } from '../encoders/weights.ts'
 import {
   type Tensor,
+  float16Tensor,
   float32Tensor,
   readSafetensors,
   readSafetensorsMetadata,
@@ -53,26 +55,34 @@ export async function readEncoder({ folder, fileDigests }: EncoderFolder): Promi
 export interface HeadLayout {
   readonly labels: readonly string[]
   readonly headHiddenSizes: readonly number[]
+  /** How token vectors become one; mean by default. */
+  readonly pooling?: Pooling
 }
 
 /** config.json of the trained model: Hugging Face's fields for a multi-label classifier, and our own block. */
 export function trainedConfigJson(
   base: Readonly<Record<string, unknown>>,
-  { labels, headHiddenSizes }: HeadLayout,
+  { labels, headHiddenSizes, pooling = 'mean' }: HeadLayout,
 ): Record<string, unknown> {
+  // transformers has this very model, and needs no code from the folder.
+  const isNative = pooling === 'pooler' && headHiddenSizes.length === 0
   return {
     ...base,
-    architectures: ['LabelstreamForSequenceClassification'],
-    auto_map: {
-      AutoModelForSequenceClassification: 'modeling_labelstream.LabelstreamForSequenceClassification',
-    },
+    architectures: [isNative ? 'BertForSequenceClassification' : 'LabelstreamForSequenceClassification'],
+    ...(isNative
+      ? {}
+      : {
+          auto_map: {
+            AutoModelForSequenceClassification: 'modeling_labelstream.LabelstreamForSequenceClassification',
+          },
+        }),
     // The file may hold half-precision tensors; transformers is to compute in full precision, as this program does.
     dtype: 'float32',
     torch_dtype: 'float32',
     problem_type: 'multi_label_classification',
     id2label: Object.fromEntries(labels.entries()),
     label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
-    labelstream: { pooling: 'mean', headHiddenSizes, headActivation: 'gelu' },
+    labelstream: { pooling, headHiddenSizes, headActivation: 'gelu' },
   }
 }
 
@@ -101,4 +111,25 @@ export function weightsWithHead(base: Uint8Array, config: ModelConfig, head: Flo
     tensors.set(name, float32Tensor(values, shape))
   }
   return writeSafetensors(tensors, { format: 'pt', ...readSafetensorsMetadata(base) })
+}
+
+/**
+ * model.safetensors of a trained encoder with its head: the encoder in halves where the base was, the head in fp32.
+ * Tensors of the base that the model does not use are left out.
+ */
+export function weightsOfWhole(
+  base: Uint8Array,
+  config: ModelConfig,
+  parameters: ReadonlyMap<string, Float32Array>,
+): Uint8Array {
+  const inHalves = [...readSafetensors(base).values()].some(({ dtype }) => dtype === 'F16')
+  const head = headParameters(config)
+  const tensors = new Map<string, Tensor>()
+  for (const [name, shape] of modelParameters(config, 'logits')) {
+    const values = parameters.get(name)
+    if (values === undefined) throw new RangeError(`the trained model has no ${name}`)
+    const asHalves = inHalves && !head.has(name)
+    tensors.set(name, asHalves ? float16Tensor(values, shape) : float32Tensor(values, shape))
+  }
+  return writeSafetensors(tensors, { format: 'pt' })
 }

@@ -1,33 +1,27 @@
 import { monotonicMs, wallClockMs } from '../core/clock.ts'
-import { type ModelConfig, readModelConfig } from '../encoders/config.ts'
-import { headParameters } from '../encoders/weights.ts'
+import { LabelstreamError } from '../core/errors.ts'
+import { type Pooling, readModelConfig } from '../encoders/config.ts'
 import type { Matrix } from '../evaluation/matrix.ts'
 import { type Metrics, evaluateScores } from '../evaluation/metrics.ts'
 import { promote } from '../models/champion.ts'
 import type { Decision } from '../models/decision.ts'
-import { type EncoderFolder, openEncoder, openModel } from '../models/folder.ts'
+import { openEncoder, openModel } from '../models/folder.ts'
 import { decideAll } from '../models/score-matrix.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import { writeVersion } from '../models/versions.ts'
 import { passGate } from './champion-gate.ts'
 import { type Dataset, positivesOf, targetsOf } from './dataset.ts'
 import { type DecisionOptions, defaultDecisionOptions, fitDecision } from './decision-fit.ts'
-import { type Embedded, embedTexts } from './embed.ts'
-import { type FittedHead, type HeadHyperparameters, fitHead } from './fit-head.ts'
 import type { GateResult } from './gate.ts'
 import { checkGolden, goldenOf, goldenTexts } from './golden.ts'
-import { defaultHyperparameters } from './hyperparameters.ts'
-import {
-  type EncoderFiles,
-  readEncoder,
-  trainedConfigJson,
-  transformersCode,
-  weightsWithHead,
-} from './model-files.ts'
+import { readEncoder, trainedConfigJson, transformersCode } from './model-files.ts'
 import { type PrepareOptions, type Prepared, prepare } from './prepare.ts'
 import { type OnTrainingProgress, checkInterrupted } from './progress.ts'
 import { renderReport } from './report.ts'
 import { type StrategyName, strategyOf } from './strategies.ts'
+import { trainEncoder } from './train-encoder.ts'
+import { trainHead } from './train-head.ts'
+import { type HyperparameterChanges, type Trained, type TrainingRun, dataParts } from './training-run.ts'
 
 export interface RetrainOptions extends PrepareOptions {
   /** Encoder to start from: a name in the models folder, name@version or a folder. */
@@ -39,7 +33,9 @@ export interface RetrainOptions extends PrepareOptions {
   /** Longest window in tokens; 256, or the encoder's own limit where that is lower. */
   readonly maxTokens?: number
   /** What differs from the strategy's own defaults. */
-  readonly hyperparameters?: Partial<HeadHyperparameters>
+  readonly hyperparameters?: HyperparameterChanges
+  /** How token vectors become one; mean by default. Frozen encoders are pooled by mean always. */
+  readonly pooling?: Pooling
   readonly decision?: DecisionOptions
   /** Makes the version champion when the gate lets it through. */
   readonly promote: boolean
@@ -82,134 +78,65 @@ export async function retrain(
 ): Promise<RetrainResult> {
   const startedMs = monotonicMs()
   const strategy = strategyOf(options.strategy)
-  const hyperparameters = { ...defaultHyperparameters(strategy.name), ...options.hyperparameters }
   const prepared = prepare(options)
   const encoder = await openEncoder(options.base, options.modelsFolder)
   const files = await readEncoder(encoder)
-  const labels = prepared.split.train.labels
+  const { pooling = 'mean' } = options
+  if (strategy.trains !== 'all' && pooling !== 'mean') {
+    throw new LabelstreamError(
+      'SETTING_INVALID',
+      `strategy ${strategy.name} pools by mean; ${pooling} needs full-linear or full-dense`,
+    )
+  }
   const configJson = trainedConfigJson(files.configJson, {
-    labels,
+    labels: prepared.split.train.labels,
     headHiddenSizes: strategy.headHiddenSizes,
+    pooling,
   })
-  const run: Run = {
-    options,
-    hyperparameters,
+  const warnings = [...prepared.warnings]
+  const run: TrainingRun = {
+    strategy,
+    changes: options.hyperparameters ?? {},
     prepared,
     encoder,
     files,
-    configJson,
     config: readModelConfig(configJson),
     maxTokens: Math.min(options.maxTokens ?? 256, files.config.maxPositions),
+    cacheFolder: options.cacheFolder,
+    runner: options.runner,
     onProgress,
+    onWarning: (message) => warnings.push(message),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
   }
-  const embedded = await embedAll(run)
+  const trained = await (strategy.trains === 'head' ? trainHead(run) : trainEncoder(run))
   checkInterrupted(options.signal)
-  const head = await fit(run, embedded)
-  let outcome: Outcome
-  try {
-    outcome = await judge(run, embedded, head)
-  } finally {
-    await head.close()
-  }
+  onProgress({ phase: 'compare', done: 0, total: 1 })
+  const outcome = await judge(options, prepared, trained)
   checkInterrupted(options.signal)
 
   onProgress({ phase: 'write', done: 0, total: 1 })
   const seconds = (monotonicMs() - startedMs) / 1000
-  const written = await write(run, head, outcome, seconds)
+  const written = await write({ options, run, configJson, warnings, seconds }, trained, outcome)
   await checkServed(written.path, options)
+  await trained.discardCheckpoint()
   const promoted = options.promote && outcome.gate.passed
   if (promoted) await promote(options.modelsFolder, options.name, written.version)
   onProgress({ phase: 'write', done: 1, total: 1 })
   return {
     ...written,
     strategy: strategy.name,
-    trainableParameters: parameterCount(run.config),
-    steps: head.steps,
+    trainableParameters: trained.trainableParameters,
+    steps: trained.steps,
     seconds,
-    tokensPerSecond: embedded.tokens / seconds,
-    peakMemoryBytes:
-      process.resourceUsage().maxRSS * 1024 + Math.max(embedded.peakMemoryBytes, head.peakMemoryBytes),
+    tokensPerSecond: trained.tokens / seconds,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024 + trained.peakMemoryBytes,
     metrics: outcome.dev,
     ...(outcome.test === undefined ? {} : { testMetrics: outcome.test }),
     gate: outcome.gate,
     promoted,
-    warnings: prepared.warnings,
+    warnings,
     report: `${written.path}/report.html`,
   }
-}
-
-interface Run {
-  readonly options: RetrainOptions
-  readonly hyperparameters: HeadHyperparameters
-  readonly prepared: Prepared
-  readonly encoder: EncoderFolder
-  readonly files: EncoderFiles
-  readonly configJson: Readonly<Record<string, unknown>>
-  readonly config: ModelConfig
-  readonly maxTokens: number
-  readonly onProgress: OnTrainingProgress
-}
-
-const parts = ['train', 'dev', 'test'] as const
-type Part = (typeof parts)[number] | 'golden'
-
-/** Embeddings of every part, encoded in one go so that batches are full. */
-type EmbeddedParts = Omit<Embedded, 'embeddings'> & { readonly of: (part: Part) => Matrix }
-
-async function embedAll({
-  options,
-  prepared,
-  encoder,
-  files,
-  maxTokens,
-  onProgress,
-}: Run): Promise<EmbeddedParts> {
-  const texts: Record<Part, readonly string[]> = {
-    train: textsOf(prepared.split.train),
-    dev: textsOf(prepared.split.dev),
-    test: textsOf(prepared.split.test),
-    golden: goldenTexts,
-  }
-  const order: readonly Part[] = [...parts, 'golden']
-  const source = { ...encoder, hiddenSize: files.config.hiddenSize, maxTokens }
-  const { embeddings, tokens, peakMemoryBytes } = await embedTexts(
-    source,
-    order.flatMap((part) => texts[part]),
-    {
-      cacheFolder: options.cacheFolder,
-      runner: options.runner,
-      onProgress: (done, total) => {
-        onProgress({ phase: 'encode', done, total })
-      },
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    },
-  )
-  const of = (part: Part): Matrix => {
-    const before = order.slice(0, order.indexOf(part)).reduce((sum, other) => sum + texts[other].length, 0)
-    const rows = texts[part].length
-    const { columns, values } = embeddings
-    return { rows, columns, values: values.subarray(before * columns, (before + rows) * columns) }
-  }
-  return { of, tokens, peakMemoryBytes }
-}
-
-const textsOf = ({ rows }: Dataset): readonly string[] => rows.map(({ text }) => text)
-
-function fit(
-  { options, config, prepared, hyperparameters, onProgress }: Run,
-  embedded: EmbeddedParts,
-): Promise<FittedHead> {
-  const rowsOf = (part: 'train' | 'dev') => ({
-    embeddings: embedded.of(part),
-    targets: targetsOf(prepared.split[part]),
-  })
-  return fitHead(config, rowsOf('train'), rowsOf('dev'), hyperparameters, {
-    onEpoch: ({ epoch, trainLoss, devLoss }, epochs) => {
-      const detail = `loss ${trainLoss.toFixed(4)}, dev ${devLoss.toFixed(4)}`
-      onProgress({ phase: 'train', done: epoch, total: epochs, detail })
-    },
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  })
 }
 
 interface Outcome {
@@ -221,59 +148,63 @@ interface Outcome {
 }
 
 /** Calibrates, chooses thresholds, measures, and compares with the champion. */
-async function judge(run: Run, embedded: EmbeddedParts, head: FittedHead): Promise<Outcome> {
-  const { options, prepared, hyperparameters, onProgress } = run
-  const { dev, test } = prepared.split
+async function judge(
+  options: RetrainOptions,
+  { split: { dev, test } }: Prepared,
+  { devLogits, testLogits, goldenLogits, seed }: Trained,
+): Promise<Outcome> {
   const decision = fitDecision(
     dev.labels,
-    head.devLogits,
+    devLogits,
     targetsOf(dev),
     options.decision ?? defaultDecisionOptions,
   )
   const thresholds = decision.labels.map(({ threshold }) => threshold)
-  const devScores = decideAll(decision, head.devLogits).scores
+  const devScores = decideAll(decision, devLogits).scores
   const measure = (scores: Matrix, rows: Dataset): Metrics =>
     evaluateScores(scores, targetsOf(rows), rows.labels, thresholds)
-  const testLogits = test.rows.length === 0 ? undefined : await head.logitsOf(embedded.of('test'))
-  const goldenLogits = await head.logitsOf(embedded.of('golden'))
-  onProgress({ phase: 'compare', done: 0, total: 1 })
-  const gate = await passGate(options, { scores: devScores, thresholds }, dev, hyperparameters.seed)
   return {
     decision,
     dev: measure(devScores, dev),
-    test: testLogits === undefined ? undefined : measure(decideAll(decision, testLogits).scores, test),
+    test: test.rows.length === 0 ? undefined : measure(decideAll(decision, testLogits).scores, test),
     golden: goldenOf(dev.labels, goldenTexts, decideAll(decision, goldenLogits).scores),
-    gate,
+    gate: await passGate(options, { scores: devScores, thresholds }, dev, seed),
   }
 }
 
+interface Writing {
+  readonly options: RetrainOptions
+  readonly run: TrainingRun
+  readonly configJson: Readonly<Record<string, unknown>>
+  readonly warnings: readonly string[]
+  readonly seconds: number
+}
+
 async function write(
-  { options, hyperparameters, prepared, encoder, files, configJson, config, maxTokens }: Run,
-  head: FittedHead,
+  { options, run, configJson, warnings, seconds }: Writing,
+  trained: Trained,
   { decision, dev, test, golden, gate }: Outcome,
-  seconds: number,
 ): Promise<{ version: string; path: string; digest: string }> {
-  const { seed, ...numbers } = hyperparameters
+  const { prepared, encoder, files, strategy, maxTokens } = run
   const metrics = { dev, ...(test === undefined ? {} : { test }) }
-  const { train } = prepared.split
   const report = renderReport({
-    title: `${options.name}: ${options.strategy} on ${encoder.name}`,
+    title: `${options.name}: ${strategy.name} on ${encoder.name}`,
     facts: [
       ['data', prepared.data.source],
       ['rows', prepared.data.rows],
-      ['trained parameters', parameterCount(config)],
-      ['steps', head.steps],
+      ['trained parameters', trained.trainableParameters],
+      ['steps', trained.steps],
       ['seconds', seconds.toFixed(1)],
     ],
-    warnings: prepared.warnings,
-    parts: parts.map((part) => {
+    warnings,
+    parts: dataParts.map((part) => {
       const rows = prepared.split[part]
       return { part, rows: rows.rows.length, positives: positivesOf(rows) }
     }),
-    labels: train.labels,
+    labels: prepared.split.train.labels,
     metrics,
-    history: head.history,
-    bestEpoch: head.bestEpoch,
+    history: trained.history,
+    bestEpoch: trained.bestEpoch,
     gate,
   })
   return writeVersion(options.modelsFolder, {
@@ -282,9 +213,9 @@ async function write(
       licence: options.licence ?? encoder.licence,
       maxTokens,
       base: { name: encoder.name, digest: encoder.digest },
-      strategy: options.strategy,
-      seed,
-      hyperparameters: { ...numbers, bestEpoch: head.bestEpoch },
+      strategy: strategy.name,
+      seed: trained.seed,
+      hyperparameters: { ...trained.hyperparameters, bestEpoch: trained.bestEpoch },
       data: prepared.data,
       metrics,
       golden,
@@ -293,8 +224,8 @@ async function write(
     files: new Map<string, Uint8Array | string>([
       ...files.tokenizerFiles,
       ['config.json', `${JSON.stringify(configJson, undefined, 2)}\n`],
-      ['model.safetensors', weightsWithHead(files.weights, config, head.parameters)],
-      await transformersCode(),
+      ['model.safetensors', trained.weights],
+      ...(Object.hasOwn(configJson, 'auto_map') ? [await transformersCode()] : []),
       ['report.html', report],
     ]),
     created: new Date(wallClockMs()),
@@ -308,9 +239,4 @@ async function checkServed(path: string, options: RetrainOptions): Promise<void>
   const texts = model.manifest.golden.map(({ text }) => text)
   const logits = await runner.run(texts).finally(() => runner.close())
   checkGolden(path, model.manifest.golden, model.labels, decideAll(model.decision, logits.values).scores)
-}
-
-function parameterCount(config: ModelConfig): number {
-  const shapes = [...headParameters(config).values()]
-  return shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0)
 }

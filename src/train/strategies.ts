@@ -36,7 +36,7 @@ export const strategyNames = Object.keys(table) as StrategyName[]
 
 /** The strategies that this version can train. */
 export const trainableStrategies: readonly StrategyName[] = strategyNames.filter(
-  (name) => table[name].trains === 'head',
+  (name) => table[name].trains !== 'one-model-per-label',
 )
 
 /** Looks a strategy up. Throws SETTING_INVALID naming those that work. */
