@@ -12,6 +12,8 @@ export interface ModelParts {
   readonly parameter: (name: string) => Tensor
   /** A linear layer of [rows, in] where it is not `parameter`s in fp32: 8-bit inference has its own. */
   readonly linear?: (x: Tensor, name: string) => Tensor
+  /** Attention as one operator, which needs no transposed copies of its inputs; it has no gradient rule. */
+  readonly attentionInOne?: boolean
   /** The same shape as `x`; inference returns `x` itself. */
   readonly dropout: (x: Tensor, site: DropoutSite) => Tensor
 }
@@ -59,14 +61,21 @@ export function bertEncoder(
   /** [batch * sequence, hidden] to [batch, heads, sequence, headSize]. */
   const splitHeads = (x: Tensor): Tensor => g.transpose(g.reshape(x, splitShape), [0, 2, 1, 3])
 
-  const attend = (x: Tensor, prefix: string): Tensor => {
-    const query = splitHeads(linear(x, `${prefix}.query`))
-    const key = splitHeads(linear(x, `${prefix}.key`))
-    const value = splitHeads(linear(x, `${prefix}.value`))
-    const scores = g.mul(g.matMul(query, g.transpose(key, [0, 1, 3, 2])), scoreScale)
+  const attendInSteps = (query: Tensor, key: Tensor, value: Tensor): Tensor => {
+    const keys = g.transpose(splitHeads(key), [0, 1, 3, 2])
+    const scores = g.mul(g.matMul(splitHeads(query), keys), scoreScale)
     const probabilities = parts.dropout(g.softmax(g.add(scores, maskBias), -1), 'attention')
-    const mixed = g.matMul(probabilities, value)
-    return g.reshape(g.transpose(mixed, [0, 2, 1, 3]), [-1, config.hiddenSize])
+    return g.transpose(g.matMul(probabilities, splitHeads(value)), [0, 2, 1, 3])
+  }
+
+  const attendAtOnce = attentionInOne(g, config, parts, batchAndSequence, maskBias)
+
+  const attend = (x: Tensor, prefix: string): Tensor => {
+    const query = linear(x, `${prefix}.query`)
+    const key = linear(x, `${prefix}.key`)
+    const value = linear(x, `${prefix}.value`)
+    const mixed = (attendAtOnce ?? attendInSteps)(query, key, value)
+    return g.reshape(mixed, [-1, config.hiddenSize])
   }
 
   let hidden = g.within('embeddings', () => {
@@ -91,4 +100,24 @@ export function bertEncoder(
     })
   }
   return hidden
+}
+
+/** Attention over [batch * sequence, hidden] as one operator, where the parts want it so. */
+function attentionInOne(
+  g: GraphBuilder,
+  config: ModelConfig,
+  parts: ModelParts,
+  batchAndSequence: Tensor,
+  maskBias: Tensor,
+): ((query: Tensor, key: Tensor, value: Tensor) => Tensor) | undefined {
+  if (parts.attentionInOne !== true) return undefined
+  const [batch, sequence] = [g.slice(batchAndSequence, 0, 0, 1), g.slice(batchAndSequence, 0, 1, 2)]
+  const rowShape = g.concat([batchAndSequence, g.integers([config.hiddenSize])], 0)
+  const scoreShape = g.concat([batch, g.integers([1]), sequence, sequence], 0)
+  const mask = g.within('mask', () => g.apply('Expand', [maskBias, scoreShape], {})[0])
+  const heads = config.attentionHeads
+  return (query, key, value) => {
+    const [q, k, v] = [g.reshape(query, rowShape), g.reshape(key, rowShape), g.reshape(value, rowShape)]
+    return g.apply('Attention', [q, k, v, mask], { q_num_heads: heads, kv_num_heads: heads })[0]
+  }
 }

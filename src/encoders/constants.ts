@@ -28,21 +28,41 @@ export function constantParts(
     return tensor
   }
   const dropout = (x: Tensor): Tensor => x
-  if (precision !== 'int8') return { parameter, dropout }
+  if (precision === 'fp16') return { parameter, dropout }
+  if (precision === 'fp32') return { parameter, dropout, attentionInOne: true }
+  const quantized = quantizedOnce(g)
   const linear = (x: Tensor, name: string): Tensor => {
     const weight = storedAs(stored, `${name}.weight`)
     const [rows = 0, width = 0] = weight.shape
     const { values, scales } = quantizeRows(toFloat32(weight, name), rows, width)
+    const [bytes, scale, zeroPoint] = quantized(x)
     const inputs = [
-      x,
+      bytes,
       g.initializer(`${name}.weight_int8`, 'int8', [width, rows], bytesOf(values)),
+      scale,
       g.initializer(`${name}.weight_scale`, 'float32', [rows], bytesOf(scales)),
+      zeroPoint,
       undefined,
       parameter(`${name}.bias`),
     ] as const
-    return g.apply('DynamicQuantizeMatMul', inputs, {})[0]
+    return g.apply('MatMulIntegerToFloat', inputs, {})[0]
   }
-  return { parameter, dropout, linear }
+  return { parameter, dropout, linear, attentionInOne: true }
+}
+
+/**
+ * Quantises an activation once for all layers that read it: query, key and value share theirs. ONNX Runtime joins it
+ * with the product where there is only one.
+ */
+function quantizedOnce(
+  g: GraphBuilder,
+): (x: Tensor) => readonly [y: Tensor, scale: Tensor, zeroPoint: Tensor] {
+  const made = new Map<string, readonly [Tensor, Tensor, Tensor]>()
+  return (x) => {
+    const quantized = made.get(x.name) ?? g.apply('DynamicQuantizeLinear', [x], {})
+    made.set(x.name, quantized)
+    return quantized
+  }
 }
 
 function storedAs(stored: ReadonlyMap<string, StoredTensor>, name: string): StoredTensor {

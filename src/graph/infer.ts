@@ -222,12 +222,24 @@ export const inferenceRules: { readonly [O in Op]: InferenceRule<O> } = {
     return [{ type: sameType([a, b]), shape: broadcast(condition.shape, broadcast(a.shape, b.shape)) }]
   },
 
+  Attention: ([query, key, value, mask]) => {
+    const [batch, sequence, width] = [sizeAt(query.shape, 0), sizeAt(query.shape, 1), sizeAt(query.shape, 2)]
+    const same = [key, value].every(({ shape }) => shapeText(shape) === shapeText(query.shape))
+    if (!same || shapeText(mask.shape) !== shapeText([batch, 1, sequence, sequence])) {
+      throw shapeError(
+        `Attention over ${shapeText(query.shape)} does not take a mask ${shapeText(mask.shape)}`,
+      )
+    }
+    return [{ type: query.type, shape: [batch, sequence, width] }]
+  },
+
   DynamicQuantizeLinear: ([x]) => [
     { type: 'uint8', shape: x.shape },
     { type: 'float32', shape: [] },
     { type: 'uint8', shape: [] },
   ],
   MatMulInteger: ([a, b]) => [{ type: 'int32', shape: productShape(a.shape, b.shape) }],
+  MatMulIntegerToFloat: ([a, b]) => [{ type: 'float32', shape: productShape(a.shape, b.shape) }],
   DynamicQuantizeMatMul: ([a, b]) => [{ type: 'float32', shape: productShape(a.shape, b.shape) }],
 }
 

@@ -4,14 +4,15 @@ import protobuf from 'protobufjs'
 import { LabelstreamError } from '../core/errors.ts'
 import { packageRoot } from '../core/paths.ts'
 import type { Graph } from './builder.ts'
-import { operatorDomains } from './operators.ts'
+import { operatorDomains, operatorVersions } from './operators.ts'
 import type { AnyNode } from './operators.ts'
 import { elementTypes, encodeNumbers } from './tensor.ts'
 import type { ElementType, Initializer, Tensor } from './tensor.ts'
 
 /** ONNX 1.15: the oldest with Gelu (opset 20), so that older runtimes read the file too. */
-const irVersion = 9
-const opsetVersion = 20
+const oldest = { irVersion: 9, opsetVersion: 20 }
+/** ONNX 1.18, for graphs with operators that came after. */
+const newer = { irVersion: 11, opsetVersion: 23 }
 
 /** Protobuf's limit for one message, less room for everything that is not weights. */
 const maxWeightBytes = 2 ** 31 - 2 ** 24
@@ -42,6 +43,9 @@ export function writeOnnx(graph: Graph): Uint8Array {
       `the weights take ${weightBytes} bytes; one ONNX file holds at most 2 GB`,
     )
   }
+  const { irVersion, opsetVersion } = graph.nodes.some(({ op }) => operatorVersions[op] !== undefined)
+    ? newer
+    : oldest
   const domains = new Set(graph.nodes.flatMap(({ op }) => operatorDomains[op] ?? []))
   const model = {
     irVersion,

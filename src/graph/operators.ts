@@ -35,7 +35,7 @@ type Variadic<Attributes = object> = {
 type Axis = { readonly axis: number }
 
 /**
- * Every operator this program uses, named and typed as in ONNX opset 20
+ * Every operator this program uses, named and typed as in ONNX opset 20 (23 for Attention)
  * (https://onnx.ai/onnx/operators/). The shape-inference table is total over it, and the gradient table over
  * `DifferentiableOp`.
  */
@@ -121,6 +121,15 @@ export interface Operators {
   Or: Op2
   Not: Op1
   Where: Op3
+  /**
+   * Scaled dot-product attention over [batch, sequence, heads * headSize], the mask added to the scores: opset 23.
+   * The mask is [batch, 1, sequence, sequence]: ONNX Runtime's CPU kernel does not broadcast it along the queries.
+   */
+  Attention: {
+    readonly inputs: readonly [query: Tensor, key: Tensor, value: Tensor, mask: Tensor]
+    readonly attributes: { readonly q_num_heads: number; readonly kv_num_heads: number }
+    readonly outputs: readonly [Tensor]
+  }
   // 8-bit inference
   DynamicQuantizeLinear: {
     readonly inputs: readonly [x: Tensor]
@@ -149,11 +158,25 @@ export interface Operators {
     readonly attributes: object
     readonly outputs: readonly [Tensor]
   }
+  /** ONNX Runtime's own: the same for an `a` that is quantised already. */
+  MatMulIntegerToFloat: {
+    readonly inputs: readonly [
+      a: Tensor,
+      b: Tensor,
+      aScale: Tensor,
+      bScale: Tensor,
+      aZeroPoint: Tensor | undefined,
+      bZeroPoint: Tensor | undefined,
+      bias: Tensor | undefined,
+    ]
+    readonly attributes: object
+    readonly outputs: readonly [Tensor]
+  }
 }
 
 export type Op = keyof Operators
 
-/** Operators through which no gradient flows: their results are integers, truth values, or steps. */
+/** Operators through which no gradient flows: their results are integers, truth values, or steps; or that training does not use. */
 export type NonDifferentiableOp =
   | 'Sign'
   | 'Shape'
@@ -170,6 +193,9 @@ export type NonDifferentiableOp =
   | 'DynamicQuantizeLinear'
   | 'MatMulInteger'
   | 'DynamicQuantizeMatMul'
+  | 'MatMulIntegerToFloat'
+  // inference only: training has the products and the softmax one by one
+  | 'Attention'
 
 export type DifferentiableOp = Exclude<Op, NonDifferentiableOp>
 
@@ -185,4 +211,10 @@ export interface GraphNode<O extends Op = Op> {
 export type AnyNode = { [O in Op]: GraphNode<O> }[Op]
 
 /** Operators that ONNX itself does not have, with the domain that has them. */
-export const operatorDomains: { readonly [O in Op]?: string } = { DynamicQuantizeMatMul: 'com.microsoft' }
+export const operatorDomains: { readonly [O in Op]?: string } = {
+  DynamicQuantizeMatMul: 'com.microsoft',
+  MatMulIntegerToFloat: 'com.microsoft',
+}
+
+/** Operators younger than the opset that graphs otherwise ask for. */
+export const operatorVersions: { readonly [O in Op]?: number } = { Attention: 23 }

@@ -19,16 +19,15 @@ const inputIds = [
   [101, 2026, 6040, 2003, 2000, 4553, 2000, 5660, 102],
   [101, 7592, 102, 0, 0, 0, 0, 0, 0],
 ]
-const feeds = {
-  input_ids: int32Matrix(inputIds),
-  attention_mask: int32Matrix(inputIds.map((row) => row.map((id) => Math.sign(id)))),
-}
-
-async function embed(precision: Precision): Promise<number[][]> {
+async function embed(precision: Precision, rows = inputIds): Promise<number[][]> {
+  const feeds = {
+    input_ids: int32Matrix(rows),
+    attention_mask: int32Matrix(rows.map((row) => row.map((id) => Math.sign(id)))),
+  }
   const { embedding } = await runOnce(buildModelGraph(config, weights, 'embedding', precision), feeds)
   assert.ok(embedding !== undefined)
   const width = config.hiddenSize
-  return inputIds.map((_, row) => embedding.values.slice(row * width, (row + 1) * width))
+  return rows.map((_, row) => embedding.values.slice(row * width, (row + 1) * width))
 }
 
 function cosine(a: readonly number[], b: readonly number[]): number {
@@ -42,6 +41,24 @@ test('int8 points where fp32 does, within a cosine of 0.96', async () => {
   exact.forEach((vector, row) => {
     assert.ok(cosine(vector, quantized[row] ?? []) > 0.96)
   })
+})
+
+test('int8 vectors depend on what else is in the batch, within a cosine of 0.96; fp32 ones do not', async () => {
+  for (const [precision, nearest] of [
+    ['fp32', 0.999_999],
+    ['int8', 0.96],
+  ] as const) {
+    const together = await embed(precision)
+    const alone = await embed(precision, [inputIds[1]?.slice(0, 3) ?? []])
+    assert.ok(cosine(alone[0] ?? [], together[1] ?? []) > nearest)
+  }
+})
+
+test('a linear layer that reads what another one reads shares its quantisation', () => {
+  const { nodes } = modelGraph(config, weights, 'embedding', 'int8')
+  const count = (op: string): number => nodes.filter((node) => node.op === op).length
+  assert.equal(count('MatMulIntegerToFloat'), 6 * config.layers)
+  assert.equal(count('DynamicQuantizeLinear'), 4 * config.layers)
 })
 
 test('fp16 gives the values of fp32 within 0.01', async () => {

@@ -165,11 +165,34 @@ const cases: { readonly [O in Op]: (g: GraphBuilder) => readonly Tensor[] } = {
     const [yes, no] = [g.input('b', 'float32', [4]), g.input('c', 'float32', [])]
     return g.apply('Where', [g.input('a', 'bool', ['batch', 'sequence', 1]), yes, no], {})
   },
+  Attention: (g) => {
+    const [q, k, v] = ['a', 'b', 'c'].map((name) => g.input(name, 'float32', ['batch', 'sequence', 4])) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ]
+    const mask = g.input('d', 'float32', ['batch', 1, 'sequence', 'sequence'])
+    return g.apply('Attention', [q, k, v, mask], { q_num_heads: 2, kv_num_heads: 2 })
+  },
   DynamicQuantizeLinear: (g) => g.apply('DynamicQuantizeLinear', [floats(g)], {}),
   MatMulInteger: (g) =>
     g.apply(
       'MatMulInteger',
       [g.input('a', 'uint8', ['batch', 4]), g.input('b', 'int8', [4, 5]), undefined, undefined],
+      {},
+    ),
+  MatMulIntegerToFloat: (g) =>
+    g.apply(
+      'MatMulIntegerToFloat',
+      [
+        g.input('a', 'uint8', ['batch', 4]),
+        g.input('b', 'int8', [4, 5]),
+        g.input('c', 'float32', []),
+        g.input('d', 'float32', [5]),
+        g.input('e', 'uint8', []),
+        undefined,
+        g.input('f', 'float32', [5]),
+      ],
       {},
     ),
   DynamicQuantizeMatMul: (g) =>
