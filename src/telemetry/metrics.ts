@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, type Metric, Registry, collectDefaultMetrics } from 'prom-client'
+import { BucketHistogram } from './bucket-histogram.ts'
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 const scoreBuckets = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]
@@ -105,12 +106,32 @@ export interface BoundHistogram {
   observe(value: number): void
 }
 
+/** Counts in a number and hands it to prom-client, which hashes the labels at every call, when it is scraped. */
+class PendingCount implements BoundCounter {
+  readonly #counter: BoundCounter
+  #pending = 0
+
+  constructor(counter: BoundCounter) {
+    this.#counter = counter
+  }
+
+  inc(by = 1): void {
+    this.#pending += by
+  }
+
+  flush(): void {
+    this.#counter.inc(this.#pending)
+    this.#pending = 0
+  }
+}
+
 /** The metrics of one process, in a registry of their own. */
 export class Metrics {
   readonly registry = new Registry()
   readonly #counters = new Map<string, Counter>()
   readonly #gauges = new Map<string, Gauge>()
-  readonly #histograms = new Map<string, Histogram>()
+  readonly #histograms = new Map<string, BucketHistogram>()
+  readonly #pending = new Map<string, PendingCount[]>()
 
   constructor() {
     collectDefaultMetrics({ register: this.registry })
@@ -121,9 +142,20 @@ export class Metrics {
         labelNames: row.labels,
         registers: [this.registry],
       }
-      if (row.type === 'counter') this.#counters.set(name, new Counter(common))
-      else if (row.type === 'gauge') this.#gauges.set(name, new Gauge(common))
-      else this.#histograms.set(name, new Histogram({ ...common, buckets: [...row.buckets] }))
+      if (row.type === 'counter') {
+        const pending: PendingCount[] = []
+        const collect = (): void => {
+          for (const count of pending) count.flush()
+        }
+        this.#pending.set(name, pending)
+        this.#counters.set(name, new Counter({ ...common, collect }))
+      } else if (row.type === 'gauge') this.#gauges.set(name, new Gauge(common))
+      else {
+        const histogram = new BucketHistogram(common.name, row.help, row.buckets)
+        this.#histograms.set(name, histogram)
+        // the registry asks a metric for its name and for `get` alone
+        this.registry.registerMetric(histogram as unknown as Metric)
+      }
     }
   }
 
@@ -131,7 +163,9 @@ export class Metrics {
   counter<Name extends Of<'counter'>>(name: Name, labels: LabelsOf<Name>): BoundCounter {
     const bound = metric(this.#counters, name).labels(labels)
     bound.inc(0)
-    return bound
+    const pending = new PendingCount(bound)
+    metric(this.#pending, name).push(pending)
+    return pending
   }
 
   histogram<Name extends Of<'histogram'>>(name: Name, labels: LabelsOf<Name>): BoundHistogram {
@@ -148,7 +182,7 @@ export class Metrics {
   }
 }
 
-function metric<Metric>(metrics: ReadonlyMap<string, Metric>, name: string): Metric {
+function metric<Kind>(metrics: ReadonlyMap<string, Kind>, name: string): Kind {
   const found = metrics.get(name)
   if (found === undefined) throw new Error(`no metric ${name}`)
   return found
