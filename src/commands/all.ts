@@ -1,5 +1,6 @@
 import type { CommandSpec } from './command.ts'
 import { benchCommand } from './bench.ts'
+import { compareCommand } from './compare.ts'
 import { demoCommand } from './demo.ts'
 import { dlqList, dlqReplay } from './dlq.ts'
 import { evaluateCommand } from './evaluate.ts'
@@ -18,6 +19,7 @@ export const allCommands: readonly CommandSpec[] = [
   runCommand,
   scoreCommand,
   retrainCommand,
+  compareCommand,
   evaluateCommand,
   benchCommand,
   labelsPut,

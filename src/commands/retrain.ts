@@ -2,13 +2,14 @@ import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
 import { retrain } from '../train/retrain.ts'
 import { strategyNames } from '../train/strategies.ts'
-import type { CommandOption, CommandSpec, OptionValues } from './command.ts'
+import type { CommandOption, CommandSpec } from './command.ts'
 import { evaluationTable } from './evaluate.ts'
 import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { numberOption, optionalOption, requiredOption } from './output.ts'
+import { optionalOption, requiredOption } from './output.ts'
 import { ProgressBar } from './progress.ts'
 import { runnerOptionsOf } from './runner-options.ts'
+import { choiceOption, hyperparameterOptions, hyperparametersOf } from './training-options.ts'
 
 const trainingOptions: readonly CommandOption[] = [
   { flags: '--data <source>', help: dataOptionHelp, required: true },
@@ -23,10 +24,8 @@ const trainingOptions: readonly CommandOption[] = [
   },
   { flags: '--name <name>', help: 'name of the model', required: true },
   { flags: '--strategy <name>', help: `what is trained: ${strategyNames.join(', ')}`, required: true },
-  { flags: '--epochs <count>', help: 'most passes over the data' },
-  { flags: '--batch <rows>', help: 'rows of one step' },
-  { flags: '--learning-rate <rate>', help: 'peak learning rate' },
-  { flags: '--seed <number>', help: 'seed of order, initial values and dropout' },
+  { flags: '--pooling <name>', help: 'how token vectors become one: mean (default), cls or pooler' },
+  ...hyperparameterOptions,
   { flags: '--promote', help: 'make the version champion when the gate lets it through' },
 ]
 
@@ -45,6 +44,7 @@ export const retrainCommand: CommandSpec = {
     const maxTokens = settings['text.maxTokens']
     const data = await readLabeledData(context, requiredOption(options, 'data'))
     const name = requiredOption(options, 'name')
+    const pooling = choiceOption(options, 'pooling', ['mean', 'cls', 'pooler'])
     const bar = new ProgressBar()
     const result = await retrain(
       {
@@ -57,6 +57,7 @@ export const retrainCommand: CommandSpec = {
         cacheFolder: join('.labelstream', 'cache'),
         ...(maxTokens === 0 ? {} : { maxTokens }),
         hyperparameters: hyperparametersOf(options),
+        ...(pooling === undefined ? {} : { pooling }),
         promote: options.promote === true,
         runner: runnerOptionsOf(settings, log),
         signal: context.interrupted,
@@ -75,17 +76,4 @@ export const retrainCommand: CommandSpec = {
     )
     if (!result.gate.passed) throw new LabelstreamError('GATE_REFUSED', result.gate.reasons.join('; '))
   },
-}
-
-function hyperparametersOf(options: OptionValues) {
-  const epochs = numberOption(options, 'epochs', { min: 1, max: 10_000, integer: true })
-  const batch = numberOption(options, 'batch', { min: 1, max: 1_000_000, integer: true })
-  const learningRate = numberOption(options, 'learningRate', { min: 1e-9, max: 10 })
-  const seed = numberOption(options, 'seed', { min: 0, max: 2 ** 31 - 1, integer: true })
-  return {
-    ...(epochs === undefined ? {} : { epochs }),
-    ...(batch === undefined ? {} : { batch }),
-    ...(learningRate === undefined ? {} : { learningRate }),
-    ...(seed === undefined ? {} : { seed }),
-  }
 }

@@ -22,12 +22,12 @@ export interface Report {
 /** The report of one training as a single HTML page without scripts, fonts or links. It holds no texts. */
 export function renderReport(report: Report): string {
   const sections = [
-    `<h1>${escape(report.title)}</h1>`,
-    table(['', ''], report.facts),
-    `<p class="${report.gate.passed ? 'good' : 'bad'}">Gate ${report.gate.passed ? 'passed' : 'not passed'}: ${escape(report.gate.reasons.join('; '))}</p>`,
-    ...report.warnings.map((warning) => `<p class="bad">${escape(warning)}</p>`),
+    `<h1>${escapeHtml(report.title)}</h1>`,
+    htmlTable(['', ''], report.facts),
+    `<p class="${report.gate.passed ? 'good' : 'bad'}">Gate ${report.gate.passed ? 'passed' : 'not passed'}: ${escapeHtml(report.gate.reasons.join('; '))}</p>`,
+    ...report.warnings.map((warning) => `<p class="bad">${escapeHtml(warning)}</p>`),
     '<h2>Data</h2>',
-    table(
+    htmlTable(
       ['positives of', ...report.parts.map(({ part, rows }) => `${part} (${rows} rows)`)],
       report.labels.map((label, place) => [
         label,
@@ -36,7 +36,7 @@ export function renderReport(report: Report): string {
     ),
     ...Object.entries(report.metrics).flatMap(([part, metrics]) => metricsSection(part, metrics)),
     '<h2>Loss</h2>',
-    table(
+    htmlTable(
       ['epoch', 'train', 'dev', ''],
       report.history.map(({ epoch, trainLoss, devLoss }) => [
         epoch,
@@ -46,11 +46,15 @@ export function renderReport(report: Report): string {
       ]),
     ),
   ]
-  return `<!doctype html>
+  return htmlPage(report.title, sections)
+}
+
+/** A whole page without scripts, fonts or links. */
+export const htmlPage = (title: string, sections: readonly string[]): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>${escape(report.title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>${style}</style>
 </head>
 <body>
@@ -58,16 +62,15 @@ ${sections.join('\n')}
 </body>
 </html>
 `
-}
 
 function metricsSection(part: string, { perLabel, rows, ...averages }: Metrics): string[] {
   return [
-    `<h2>Quality on ${escape(part)} (${rows} rows)</h2>`,
-    table(
+    `<h2>Quality on ${escapeHtml(part)} (${rows} rows)</h2>`,
+    htmlTable(
       ['', ''],
       Object.entries(averages).map(([name, value]) => [name, value.toFixed(4)] as const),
     ),
-    table(
+    htmlTable(
       ['label', 'precision', 'recall', 'F1', 'support', 'threshold'],
       Object.entries(perLabel).map(([label, { precision, recall, f1, support, threshold }]) => [
         label,
@@ -81,14 +84,17 @@ function metricsSection(part: string, { perLabel, rows, ...averages }: Metrics):
   ]
 }
 
-function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+export function htmlTable(
+  header: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): string {
   const line = (cells: readonly (string | number)[], tag: 'th' | 'td'): string =>
-    `<tr>${cells.map((cell) => `<${tag}>${escape(String(cell))}</${tag}>`).join('')}</tr>`
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(String(cell))}</${tag}>`).join('')}</tr>`
   const head = header.some((title) => title !== '') ? `<thead>${line(header, 'th')}</thead>` : ''
   return `<table>${head}<tbody>${rows.map((row) => line(row, 'td')).join('')}</tbody></table>`
 }
 
-const escape = (text: string): string =>
+export const escapeHtml = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
 const style = `

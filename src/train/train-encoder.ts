@@ -8,14 +8,25 @@ import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import { readSafetensors, toFloat32 } from '../formats/safetensors.ts'
 import { TokenizerPool } from '../text/tokenizer-pool.ts'
 import { targetsOf } from './dataset.ts'
-import type { TokenRows } from './encoder-batches.ts'
+import { type TokenRows, stepsPerEpoch } from './encoder-batches.ts'
 import type { FitProgress } from './encoder-fit.ts'
-import { type EncoderHyperparameters, defaultEncoderHyperparameters } from './encoder-hyperparameters.ts'
+import {
+  type EncoderHyperparameters,
+  defaultEncoderHyperparameters,
+  defaultEpochs,
+} from './encoder-hyperparameters.ts'
 import { fitEncoder } from './fit-encoder.ts'
 import { initialHead } from './initial-head.ts'
 import { weightsOfWhole } from './model-files.ts'
 import { trainHeadFirst } from './train-head.ts'
-import { type TextPart, type Trained, type TrainingRun, joinParts, withChanges } from './training-run.ts'
+import {
+  type HyperparameterChanges,
+  type TextPart,
+  type Trained,
+  type TrainingRun,
+  joinParts,
+  withChanges,
+} from './training-run.ts'
 
 const checkpointEverySeconds = 120
 
@@ -25,7 +36,7 @@ const checkpointEverySeconds = 120
  */
 export async function trainEncoder(run: TrainingRun): Promise<Trained> {
   const { config, prepared, strategy, changes, runner, onProgress, onWarning, signal } = run
-  const hyperparameters = withChanges(defaultEncoderHyperparameters, changes)
+  const hyperparameters = hyperparametersFor(prepared.split.train.rows.length, changes)
   const checkpointFolder = checkpointFolderOf(run, hyperparameters)
   const first = strategy.trains === 'head-then-all' ? await trainHeadFirst(run) : undefined
   const windowsOf = await tokenizeParts(run)
@@ -78,6 +89,12 @@ export async function trainEncoder(run: TrainingRun): Promise<Trained> {
     peakMemoryBytes: Math.max(fitted.peakMemoryBytes, first?.peakMemoryBytes ?? 0),
     discardCheckpoint: () => rm(checkpointFolder, { recursive: true, force: true }),
   }
+}
+
+function hyperparametersFor(rows: number, changes: HyperparameterChanges): EncoderHyperparameters {
+  const chosen = withChanges(defaultEncoderHyperparameters, changes)
+  if (changes.epochs !== undefined) return chosen
+  return { ...chosen, epochs: defaultEpochs(stepsPerEpoch(rows, chosen.batch)) }
 }
 
 /** Where this very training keeps its checkpoint: another seed, other data or options have another one. */

@@ -1,0 +1,79 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { compare } from '../train/compare.ts'
+import { compareCells, compareHeader, renderComparison } from '../train/compare-page.ts'
+import { trainableStrategies } from '../train/strategies.ts'
+import type { CommandSpec } from './command.ts'
+import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
+import { modelsFolderOf } from './models-folder.ts'
+import { optionalOption, requiredOption, table } from './output.ts'
+import { ProgressBar } from './progress.ts'
+import { runnerOptionsOf } from './runner-options.ts'
+import { hyperparameterOptions, hyperparametersOf } from './training-options.ts'
+
+const defaultPage = join('.labelstream', 'compare.html')
+
+export const compareCommand: CommandSpec = {
+  name: 'compare',
+  summary: 'train several strategies on the same rows and say which one to take',
+  options: [
+    { flags: '--data <source>', help: dataOptionHelp, required: true },
+    { flags: '--dev <source>', help: 'rows to choose on and to measure (default: parts of the data)' },
+    { flags: '--base <encoder>', help: 'encoder to start from (default: minilm-l6)' },
+    {
+      flags: '--strategies <names>',
+      help: `separated by commas (default: ${trainableStrategies.join(',')})`,
+    },
+    { flags: '--page <file>', help: `write the HTML page here (default: ${defaultPage})` },
+    ...hyperparameterOptions,
+  ],
+  settings: ['models.', 'labels.absent', 'text.maxTokens', 'runtime.', 'batch.budgetTokens', 'kafka.'],
+  examples: ['labelstream compare --data texts.jsonl --strategies frozen-linear,frozen-dense,full-linear'],
+  run: async (context, _positional, options) => {
+    const { settings, log } = context
+    const dev = optionalOption(options, 'dev')
+    const maxTokens = settings['text.maxTokens']
+    const data = await readLabeledData(context, requiredOption(options, 'data'))
+    const strategies = optionalOption(options, 'strategies')
+      ?.split(',')
+      .map((name) => name.trim())
+    const bar = new ProgressBar()
+    const comparison = await compare(
+      {
+        data,
+        ...(dev === undefined ? {} : { dev: await readLabeledData(context, dev) }),
+        base: optionalOption(options, 'base') ?? 'minilm-l6',
+        strategies: strategies ?? trainableStrategies,
+        modelsFolder: modelsFolderOf(settings),
+        cacheFolder: join('.labelstream', 'cache'),
+        ...(maxTokens === 0 ? {} : { maxTokens }),
+        hyperparameters: hyperparametersOf(options),
+        runner: runnerOptionsOf(settings, log),
+        signal: context.interrupted,
+      },
+      (strategy, progress) => {
+        bar.update({ ...progress, phase: `${strategy} ${progress.phase}` })
+      },
+    ).finally(() => {
+      bar.close()
+    })
+    for (const warning of comparison.warnings) log.warn(warning)
+    const page = optionalOption(options, 'page') ?? defaultPage
+    await writePage(page, renderComparison(data.source, comparison))
+    context.printJson({ ...comparison, page })
+    context.print(table(compareHeader, comparison.rows.map(compareCells)))
+    context.print(`\nRecommended: ${comparison.recommended}. ${comparison.why}\n${page}`)
+  },
+}
+
+async function writePage(path: string, page: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, page)
+  } catch (error) {
+    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}

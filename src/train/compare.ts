@@ -1,0 +1,137 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { monotonicMs } from '../core/clock.ts'
+import { openEncoder, openModel } from '../models/folder.ts'
+import { decideAll } from '../models/score-matrix.ts'
+import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
+import { type Dataset, targetsOf } from './dataset.ts'
+import { type Contender, compareWithChampion } from './gate.ts'
+import { prepare } from './prepare.ts'
+import type { OnTrainingProgress } from './progress.ts'
+import { type Choice, recommend } from './recommend.ts'
+import { type RetrainOptions, type RetrainResult, retrain } from './retrain.ts'
+import { type StrategyName, strategyOf } from './strategies.ts'
+
+export interface CompareOptions extends Omit<RetrainOptions, 'strategy' | 'name' | 'promote'> {
+  readonly strategies: readonly string[]
+}
+
+/** One strategy's row of `compare --json`. */
+export interface CompareRow {
+  readonly strategy: StrategyName
+  readonly macroF1: number
+  readonly microF1: number
+  readonly trainSeconds: number
+  readonly trainableParameters: number
+  readonly peakMemoryBytes: number
+  readonly scoreTextsPerSecond: number
+  /** Of the file of weights. */
+  readonly modelBytes: number
+}
+
+export interface Comparison {
+  /** The part of the data that quality was measured on: held out where the data gave a test part. */
+  readonly measuredOn: 'test' | 'dev'
+  readonly measuredRows: number
+  readonly rows: readonly CompareRow[]
+  readonly recommended: StrategyName
+  readonly why: string
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Trains each strategy on the same rows with the same seed, each paying for its own encoding, and measures
+ * quality, cost and scoring speed. Nothing is kept: `retrain` makes the version that is wanted.
+ * Throws as `retrain`.
+ */
+export async function compare(
+  options: CompareOptions,
+  onProgress: (strategy: StrategyName, ...progress: Parameters<OnTrainingProgress>) => void = () => undefined,
+): Promise<Comparison> {
+  const strategies = [...new Set(options.strategies)].map((name) => strategyOf(name).name)
+  const { folder } = await openEncoder(options.base, options.modelsFolder)
+  const { split } = prepare(options)
+  const measuredOn = split.test.rows.length > 0 ? 'test' : 'dev'
+  const part = split[measuredOn]
+  await mkdir(options.cacheFolder, { recursive: true })
+  const scratch = await mkdtemp(join(options.cacheFolder, 'compare-'))
+  const measured: (CompareRow & { readonly contender: Contender })[] = []
+  const warnings = new Set<string>()
+  try {
+    for (const strategy of strategies) {
+      const result = await retrain(
+        {
+          ...options,
+          base: resolve(folder),
+          strategy,
+          name: strategy,
+          modelsFolder: join(scratch, 'models'),
+          // Embeddings that another strategy has cached would make this one look cheap.
+          cacheFolder: join(scratch, strategy),
+          promote: false,
+        },
+        (progress) => {
+          onProgress(strategy, progress)
+        },
+      )
+      for (const warning of result.warnings) warnings.add(warning)
+      measured.push(await measure(strategy, result, part, options.runner))
+      await rm(join(scratch, strategy), { recursive: true, force: true })
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+  const targets = targetsOf(part)
+  const choices = measured.map((row): Choice => ({ ...row, name: row.strategy }))
+  const { name, why } = recommend(choices, (better, other) => {
+    const seed = options.hyperparameters?.seed ?? 1
+    return !compareWithChampion(contenderOf(measured, other), contenderOf(measured, better), targets, seed)
+      .passed
+  })
+  return {
+    measuredOn,
+    measuredRows: part.rows.length,
+    rows: measured.map(({ contender: _contender, ...row }) => row),
+    recommended: strategyOf(name).name,
+    why,
+    warnings: [...warnings],
+  }
+}
+
+async function measure(
+  strategy: StrategyName,
+  { path, seconds, trainableParameters, peakMemoryBytes, metrics, testMetrics }: RetrainResult,
+  part: Dataset,
+  options: TextRunnerOptions,
+): Promise<CompareRow & { contender: Contender }> {
+  const model = await openModel(path, path)
+  const runner = await TextRunner.start(model, 'logits', { ...options, maxWindows: 1 })
+  const texts = part.rows.map(({ text }) => text)
+  const startedMs = monotonicMs()
+  const logits = await runner.run(texts).finally(() => runner.close())
+  const scoringSeconds = (monotonicMs() - startedMs) / 1000
+  const { macroF1, microF1 } = testMetrics ?? metrics
+  return {
+    strategy,
+    macroF1,
+    microF1,
+    trainSeconds: seconds,
+    trainableParameters,
+    peakMemoryBytes,
+    scoreTextsPerSecond: texts.length / scoringSeconds,
+    modelBytes: model.manifest.files['model.safetensors']?.sizeBytes ?? 0,
+    contender: {
+      scores: decideAll(model.decision, logits.values).scores,
+      thresholds: model.decision.labels.map(({ threshold }) => threshold),
+    },
+  }
+}
+
+function contenderOf(
+  rows: readonly { readonly strategy: string; readonly contender: Contender }[],
+  name: string,
+): Contender {
+  const row = rows.find(({ strategy }) => strategy === name)
+  if (row === undefined) throw new RangeError(`${name} was not measured`)
+  return row.contender
+}
