@@ -163,6 +163,8 @@ export class SchemaRegistry {
     try {
       const response = await fetch(`${this.#base}${path}`, {
         method,
+        // followed, the schema (and on the same host the password) would go wherever an answer says
+        redirect: 'manual',
         headers: {
           accept: `${mediaType}, application/json`,
           ...(body === undefined ? {} : { 'content-type': mediaType }),
@@ -183,6 +185,11 @@ export class SchemaRegistry {
     }
     if (status >= 500 || status === 429 || status === 408) {
       throw this.#unreachable(`${method} ${path} was answered with status ${String(status)}`)
+    }
+    if (status >= 300 && status < 400) {
+      throw this.#refused(
+        `${method} ${path} was answered with a redirection, which is not followed; set registry.url to where it leads`,
+      )
     }
     if (status === 401 || status === 403) {
       throw this.#refused(`status ${String(status)}; check registry.username and registry.passwordFile`)

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { ConnectionOptions } from 'node:tls'
+import { type ConnectionOptions, createSecureContext } from 'node:tls'
 import kafkajs, { type Kafka as KafkaJs, type KafkaConfig, type SASLOptions } from 'kafkajs'
 import { withDeadline } from '../core/clock.ts'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
@@ -26,12 +26,20 @@ export interface SslOptions {
   readonly verify?: boolean | undefined
 }
 
-export interface SaslOptions {
+export type SaslOptions = PasswordSasl | TokenSasl
+
+export interface PasswordSasl {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
   readonly username: string
   /** One of the two. A file's trailing line break is not part of the password. */
   readonly password?: string | undefined
   readonly passwordFile?: string | undefined
+}
+
+export interface TokenSasl {
+  readonly mechanism: 'oauthbearer'
+  /** Holds the current token. Read at each log-in: whatever renews tokens writes a new file. */
+  readonly tokenFile: string
 }
 
 export interface KafkaOptions {
@@ -182,17 +190,43 @@ function tlsOptions(ssl: SslOptions): ConnectionOptions {
       'kafka.ssl.certFile and kafka.ssl.keyFile belong together: set both or neither',
     )
   }
-  return {
-    rejectUnauthorized: ssl.verify ?? true,
+  const files = {
     ...(ca === undefined ? {} : { ca: [ca] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
     ...(ssl.keyPassphrase === undefined ? {} : { passphrase: ssl.keyPassphrase }),
+  }
+  checkTlsFiles(files)
+  return {
+    rejectUnauthorized: ssl.verify ?? true,
+    ...files,
     ...(ssl.checkHostname === false ? { checkServerIdentity: () => undefined } : {}),
   }
 }
 
+/** Finds a wrong key password or a key of another certificate now, rather than at every attempt to connect. */
+function checkTlsFiles(files: ConnectionOptions): void {
+  try {
+    createSecureContext(files)
+  } catch (error) {
+    throw new LabelstreamError(
+      'SETTING_INVALID',
+      `the files of kafka.ssl cannot be used together (${messageOf(error)}): check caFile, certFile, keyFile and keyPasswordFile`,
+      { cause: error },
+    )
+  }
+}
+
 function saslOptions(sasl: SaslOptions): SASLOptions {
+  if (sasl.mechanism === 'oauthbearer') {
+    const { tokenFile } = sasl
+    // once now, so that a file that is not there is told at the start
+    readToken(tokenFile)
+    return {
+      mechanism: sasl.mechanism,
+      oauthBearerProvider: () => Promise.resolve().then(() => ({ value: readToken(tokenFile) })),
+    }
+  }
   const password =
     sasl.password ??
     (sasl.passwordFile === undefined
@@ -205,6 +239,20 @@ function saslOptions(sasl: SaslOptions): SASLOptions {
     )
   }
   return { mechanism: sasl.mechanism, username: sasl.username, password }
+}
+
+function readToken(path: string): string {
+  const setting = 'kafka.sasl.oauthTokenFile'
+  if (path === '') {
+    throw new LabelstreamError(
+      'SETTING_INVALID',
+      `${setting} is empty: OAUTHBEARER needs a file with the current token (KAFKA_SASL_OAUTH_TOKEN_FILE)`,
+    )
+  }
+  const token = readFile(setting, path).trim()
+  // RFC 6750, 2.1. The bytes go into a SASL message whose parts end with 0x01: nothing else may be in them
+  if (/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return token
+  throw new LabelstreamError('FILE_UNREADABLE', `${setting}: ${path} does not hold a bearer token`)
 }
 
 function readPem(setting: string, path: string): string {

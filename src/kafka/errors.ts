@@ -122,13 +122,13 @@ function knownRow(fault: Fault, context: KafkaErrorContext): Row | undefined {
   if (fault.name === 'KafkaJSSASLAuthenticationError' || authenticationTypes.has(fault.type ?? '')) {
     return {
       code: 'AUTHENTICATION_FAILED',
-      message: `${brokers} did not accept the credentials: check kafka.sasl.mechanism, kafka.sasl.username and the password`,
+      message: `${brokers} did not accept the credentials: check kafka.sasl.mechanism, kafka.sasl.username and the password (or the token)`,
     }
   }
   if (isTlsFault(fault)) {
     return {
       code: 'TLS_FAILED',
-      message: `no encrypted connection to ${brokers}: ${fault.message}; check kafka.ssl.caFile, and that the port speaks TLS`,
+      message: `no encrypted connection to ${brokers}: ${fault.message}; check kafka.ssl.caFile, that the port speaks TLS, and kafka.ssl.certFile where the broker asks for a client's certificate`,
     }
   }
   switch (fault.type) {

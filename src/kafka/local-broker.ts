@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { monotonicMs, sleep } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import { connectKafka, type KafkaOptions, quietly } from './connect.ts'
-import { type NodePorts, scramArguments, serverProperties } from './local-config.ts'
+import { clientHosts, type NodePorts, scramArguments, serverProperties } from './local-config.ts'
 import { startDockerKafka } from './local-docker.ts'
 import { kafkaJars, kafkaJarsAreCached } from './local-jars.ts'
 import { makeBrokerFolder } from './local-leftovers.ts'
@@ -80,7 +80,8 @@ async function startOnce(
     if (options.folder === undefined) await rm(folder, { recursive: true, force: true, maxRetries: 3 })
   }
   try {
-    const credentials = security === 'none' ? undefined : await makeCredentials(join(folder, 'security'))
+    const credentials =
+      security === 'none' ? undefined : await makeCredentials(join(folder, 'security'), security)
     const ports = await portsFor(count)
     const clusterId = await newClusterId(jars)
     progress(`starting ${count === 1 ? 'a local Kafka broker' : `${count} local Kafka brokers`}`)
@@ -107,7 +108,7 @@ async function startOnce(
     const ready = (wanted: number = count): Promise<void> => waitForBrokers(internalBrokers, wanted, nodes)
     await ready()
     return {
-      brokers: ports.map((_port, index) => clientAddress(ports, index)),
+      brokers: ports.map(({ client }) => `${clientHosts[security]}:${client}`),
       internalBrokers,
       credentials,
       nodes,
@@ -120,7 +121,7 @@ async function startOnce(
   }
 }
 
-/** Options to connect to a local broker as `user` ('admin' or 'app' where it has security). */
+/** Options to connect to a local broker as `user` ('admin' or 'app' where it asks for passwords). */
 export function localKafkaOptions(
   kafka: Pick<LocalKafka, 'brokers' | 'credentials'>,
   user: 'admin' | 'app' = 'app',
@@ -132,10 +133,6 @@ export function localKafkaOptions(
     ssl: { caFile: kafka.credentials.caFile },
     sasl: { mechanism: 'scram-sha-512', username: user, password: kafka.credentials.users[user] },
   }
-}
-
-function clientAddress(ports: readonly NodePorts[], index: number): string {
-  return `127.0.0.1:${ports[index]?.client ?? 0}`
 }
 
 async function portsFor(count: number): Promise<NodePorts[]> {

@@ -25,7 +25,6 @@ export function serverProperties(input: NodeConfigInput): string {
   const nodes = input.allPorts.length
   const factor = nodes === 1 ? 1 : 3
   const minIsr = nodes === 1 ? 1 : 2
-  const clientProtocol = input.security === 'none' ? 'PLAINTEXT' : 'SASL_SSL'
   const listeners = [
     `CLIENT://127.0.0.1:${ports.client}`,
     `INTERNAL://127.0.0.1:${ports.internal}`,
@@ -38,10 +37,10 @@ export function serverProperties(input: NodeConfigInput): string {
       .map(({ controller }, index) => `${index + 1}@127.0.0.1:${controller}`)
       .join(','),
     listeners: listeners.join(','),
-    'advertised.listeners': listeners.slice(0, 2).join(','),
+    'advertised.listeners': `CLIENT://${clientHosts[input.security]}:${ports.client},${listeners[1] ?? ''}`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'INTERNAL',
-    'listener.security.protocol.map': `CLIENT:${clientProtocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
+    'listener.security.protocol.map': `CLIENT:${clientProtocols[input.security]},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     'log.dirs': input.dataFolder,
     'auto.create.topics.enable': 'false',
     'default.replication.factor': factor,
@@ -65,6 +64,21 @@ export function serverProperties(input: NodeConfigInput): string {
     .join('')
 }
 
+const clientProtocols: Readonly<Record<LocalSecurity, string>> = {
+  none: 'PLAINTEXT',
+  ssl_client_certificate: 'SSL',
+  sasl_ssl: 'SASL_SSL',
+  sasl_ssl_acl: 'SASL_SSL',
+}
+
+/** The name under which clients reach a broker. */
+export const clientHosts: Readonly<Record<LocalSecurity, string>> = {
+  none: '127.0.0.1',
+  ssl_client_certificate: 'localhost',
+  sasl_ssl: '127.0.0.1',
+  sasl_ssl_acl: '127.0.0.1',
+}
+
 /** A killed broker may register again only when its old session is over. */
 const quickRestart = { 'broker.session.timeout.ms': 3_000, 'broker.heartbeat.interval.ms': 500 }
 
@@ -80,12 +94,25 @@ const quickFailover = {
 function securityProperties({ security, credentials }: NodeConfigInput): Record<string, string> {
   if (security === 'none' || credentials === undefined) return {}
   const listener = 'listener.name.client'
+  const tls = {
+    [`${listener}.ssl.keystore.type`]: 'PEM',
+    [`${listener}.ssl.keystore.location`]: credentials.keystoreFile,
+  }
+  if (security === 'ssl_client_certificate') {
+    return {
+      ...tls,
+      [`${listener}.ssl.client.auth`]: 'required',
+      [`${listener}.ssl.truststore.type`]: 'PEM',
+      [`${listener}.ssl.truststore.location`]: credentials.caFile,
+    }
+  }
   const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule required;'
   const { admin, app } = credentials.users
   const properties = {
-    [`${listener}.ssl.keystore.type`]: 'PEM',
-    [`${listener}.ssl.keystore.location`]: credentials.keystoreFile,
-    [`${listener}.sasl.enabled.mechanisms`]: 'SCRAM-SHA-256,SCRAM-SHA-512,PLAIN',
+    ...tls,
+    [`${listener}.sasl.enabled.mechanisms`]: 'SCRAM-SHA-256,SCRAM-SHA-512,PLAIN,OAUTHBEARER',
+    [`${listener}.oauthbearer.sasl.jaas.config`]:
+      'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="admin";',
     [`${listener}.scram-sha-256.sasl.jaas.config`]: scram,
     [`${listener}.scram-sha-512.sasl.jaas.config`]: scram,
     [`${listener}.plain.sasl.jaas.config`]: `org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="${admin}" user_app="${app}";`,

@@ -6,6 +6,12 @@ const topic = z
   .regex(/^[\w.-]{1,249}$/, 'a topic name: letters, digits, dot, underscore and hyphen, at most 249')
 const path = z.string()
 const pointer = z.string().regex(/^(\/[^/]*)*$/, 'a JSON pointer such as /text')
+const registryAddress = z
+  .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+  .refine(
+    (address) => !URL.canParse(address) || !/[^/]@/.test(new URL(address).href.split(/[?#]/, 1)[0] ?? ''),
+    'an address without user and password: they go into registry.username and registry.passwordFile',
+  )
 const milliseconds = (min: number, max: number) => z.int().min(min).max(max)
 const megabyte = 1_048_576
 
@@ -140,7 +146,7 @@ export const catalogue = {
     default: 8_000,
     help: 'On SIGTERM: how long texts in flight may take to finish. What is left is read again later.',
   }),
-  'registry.url': setting(z.union([z.literal(''), z.url({ protocol: /^https?$/ })]), {
+  'registry.url': setting(registryAddress, {
     default: '',
     help: 'Confluent-compatible schema registry. Empty: Avro single-object encoding, no registry.',
   }),
@@ -156,6 +162,10 @@ export const catalogue = {
   'http.port': setting(z.int().min(0).max(65_535), {
     default: 9_464,
     help: 'Port for metrics and health; 0 takes a free one.',
+  }),
+  'http.tokenFile': setting(path, {
+    default: '',
+    help: 'File with a token that metrics ask for (Authorization: Bearer). Health and readiness stay open for probes.',
   }),
   'log.level': setting(z.enum(['debug', 'info', 'warn', 'error']), {
     default: 'info',
@@ -208,7 +218,7 @@ export const catalogue = {
     env: 'KAFKA_SSL_CHECK_HOSTNAME',
     help: "Whether the broker's certificate must name the host.",
   }),
-  'kafka.sasl.mechanism': setting(z.enum(['', 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']), {
+  'kafka.sasl.mechanism': setting(z.enum(['', 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']), {
     default: '',
     env: 'KAFKA_SASL_MECHANISM',
     help: 'SASL mechanism; empty for none.',
@@ -228,6 +238,11 @@ export const catalogue = {
     default: '',
     env: 'KAFKA_SASL_PASSWORD_FILE',
     help: 'File that holds the SASL password.',
+  }),
+  'kafka.sasl.oauthTokenFile': setting(path, {
+    default: '',
+    env: 'KAFKA_SASL_OAUTH_TOKEN_FILE',
+    help: 'File with the current token for OAUTHBEARER; read again at each log-in, so whatever renews tokens replaces the file.',
   }),
   'kafka.connectionTimeoutMs': setting(milliseconds(100, 600_000), {
     default: 5_000,

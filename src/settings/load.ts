@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { distance } from 'fastest-levenshtein'
-import { parseDocument } from 'yaml'
+import { type Document, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { declarations, settingKeys, type SettingKey, type Settings } from './catalogue.ts'
@@ -24,6 +24,8 @@ export interface SettingSources {
 
 const defaultFile = 'labelstream.yaml'
 const maxFileBytes = 1_048_576
+/** Parts of a key; deeper than any. */
+const deepestKey = 10
 
 const isSettingKey = (key: string): key is SettingKey => Object.hasOwn(declarations, key)
 
@@ -77,7 +79,7 @@ function unknown(name: string, origin: string, candidates: readonly string[]): L
   const nearest = candidates.toSorted((a, b) => distance(name, a) - distance(name, b))[0] ?? ''
   return new LabelstreamError(
     'SETTING_UNKNOWN',
-    `unknown setting ${name} in ${origin}; did you mean ${nearest}? \`labelstream settings\` lists all`,
+    `unknown setting ${/^[\w.-]{1,100}$/.test(name) ? name : JSON.stringify(name.slice(0, 100))} in ${origin}; did you mean ${nearest}? \`labelstream settings\` lists all`,
   )
 }
 
@@ -87,12 +89,19 @@ function checked(key: string, value: unknown, origin: string): unknown {
   if (declaration === undefined) throw unknown(key, origin, settingKeys)
   const result = declaration.schema.safeParse(value)
   if (result.success) return result.data
-  const shown = declaration.secret === true ? 'a secret' : JSON.stringify(value)
+  const shown = declaration.secret === true ? 'a secret' : shortened(value)
   const expected = result.error.issues.map(({ message }) => message).join('; ')
   throw new LabelstreamError(
     'SETTING_INVALID',
     `setting ${key} from ${origin}: ${shown} is not valid: ${expected}`,
   )
+}
+
+/** For people: not a page long, and without the user and password that an address may hold. */
+function shortened(value: unknown): string {
+  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? typeof value)
+  const withoutUser = text.replaceAll(/\/\/[^/"]*@/g, '//…@')
+  return withoutUser.length <= 200 ? withoutUser : `${withoutUser.slice(0, 200)}…`
 }
 
 /** Environment and flags are text; numbers, booleans and lists are read from it as the schema's type asks. */
@@ -105,38 +114,102 @@ function fromText(key: SettingKey, text: string): unknown {
 }
 
 function readYaml(file: string): unknown {
-  let text: string
+  const text = readLimited(file)
+  const lines = new LineCounter()
+  const refused = (why: string, offset = 0): LabelstreamError => {
+    const { line, col } = lines.linePos(offset)
+    return new LabelstreamError(
+      'SETTING_INVALID',
+      `settings file ${file}: not valid YAML at line ${line}, column ${col}: ${why}`,
+    )
+  }
   try {
-    text = readFileSync(file, 'utf8')
+    return readDocument(text, lines, refused)
+  } catch (error) {
+    // RangeError: the stack is full
+    throw error instanceof RangeError ? refused('nested too deeply') : error
+  }
+}
+
+function readDocument(
+  text: string,
+  lineCounter: LineCounter,
+  refused: (why: string, offset: number) => LabelstreamError,
+): unknown {
+  const document = parseDocument(text, {
+    prettyErrors: false,
+    lineCounter,
+    logLevel: 'silent',
+    // takes minutes for a megabyte of keys; `faultOf` does it
+    uniqueKeys: false,
+  })
+  const fault = document.errors[0] ?? faultOf(document)
+  // the parser's own messages quote the file, and a password may stand there
+  if (fault !== undefined) throw refused(fault.code, fault.pos[0])
+  return document.toJS()
+}
+
+interface YamlFault {
+  readonly code: string
+  readonly pos: readonly [number, ...unknown[]]
+}
+
+/** A key that stands twice in one map, or an alias: settings need none, and they can make a document endless. */
+function faultOf(document: Document): YamlFault | undefined {
+  let fault: YamlFault | undefined
+  const found = (code: string, node: unknown): symbol => {
+    fault = { code, pos: [isNode(node) ? (node.range?.[0] ?? 0) : 0] }
+    return visit.BREAK
+  }
+  visit(document, {
+    Alias: (_key, node) => found('aliases are not allowed', node),
+    Map: (_key, { items }) => {
+      const seen = new Set<unknown>()
+      for (const { key } of items) {
+        const name = isScalar(key) ? key.value : key
+        if (seen.has(name)) return found('DUPLICATE_KEY', key)
+        seen.add(name)
+      }
+      return undefined
+    },
+  })
+  return fault
+}
+
+/** Throws FILE_UNREADABLE; reads no more than the limit, whatever the file is. */
+function readLimited(file: string): string {
+  try {
+    const descriptor = openSync(file, 'r')
+    try {
+      const bytes = Buffer.alloc(maxFileBytes + 1)
+      let length = 0
+      let more: number
+      do {
+        more = readSync(descriptor, bytes, length, bytes.length - length, null)
+        length += more
+      } while (more > 0 && length < bytes.length)
+      if (length <= maxFileBytes) return bytes.toString('utf8', 0, length)
+    } finally {
+      closeSync(descriptor)
+    }
   } catch (error) {
     throw new LabelstreamError('FILE_UNREADABLE', `settings file ${file}: ${messageOf(error)}`, {
       cause: error,
     })
   }
-  if (text.length > maxFileBytes) {
-    throw new LabelstreamError('SETTING_INVALID', `settings file ${file}: larger than ${maxFileBytes} bytes`)
-  }
-  const document = parseDocument(text, { prettyErrors: false })
-  const fault = document.errors[0]
-  if (fault !== undefined) {
-    throw new LabelstreamError(
-      'SETTING_INVALID',
-      `settings file ${file}: not valid YAML: ${messageOf(fault)}`,
-    )
-  }
-  return document.toJS({ maxAliasCount: 10 })
+  throw new LabelstreamError('SETTING_INVALID', `settings file ${file}: larger than ${maxFileBytes} bytes`)
 }
 
 /** `{ input: { topic: x } }` and `{ 'input.topic': x }` both give `input.topic`. */
-function* flatten(node: unknown, prefix = ''): Generator<[string, unknown]> {
+function* flatten(node: unknown, prefix = '', depth = 0): Generator<[string, unknown]> {
   if (node === null || node === undefined) return
-  if (typeof node !== 'object' || Array.isArray(node)) {
+  if (typeof node !== 'object' || Array.isArray(node) || depth > deepestKey) {
     yield [prefix === '' ? '(the whole file)' : prefix, node]
     return
   }
   for (const [name, value] of Object.entries(node)) {
     const key = prefix === '' ? name : `${prefix}.${name}`
     if (isSettingKey(key)) yield [key, value]
-    else yield* flatten(value, key)
+    else yield* flatten(value, key, depth + 1)
   }
 }

@@ -1,5 +1,7 @@
+import { timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { sha256 } from '../core/digest.ts'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -9,9 +11,24 @@ export interface HttpOptions {
   readonly metrics: Metrics
   /** Null when ready, else what is still missing, in a few words. */
   readonly notReady: () => string | null
+  /** What `/metrics` asks for as a bearer token; without it anyone who can connect may read them. */
+  readonly token?: string | undefined
 }
 
-/** `/metrics`, `/healthz` (the process answers) and `/readyz` (it can do its work now). */
+/** A scraper, a few probes and a person at a time; more is somebody holding connections open. */
+const maxConnections = 128
+/** For headers and for the whole request. A silent connection is closed after this long too. */
+const requestTimeoutMs = 5_000
+const maxHeaderBytes = 8_192
+
+/** Whether an address can be reached from this machine only. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+
+/**
+ * `/metrics`, `/healthz` (the process answers) and `/readyz` (it can do its work now). Health and readiness need no
+ * token: probes bring none, and they say nothing about the data.
+ */
 export class HttpSurface {
   readonly #server: Server
   readonly #host: string
@@ -24,11 +41,20 @@ export class HttpSurface {
   /** Listens. Throws SETTING_INVALID when the address cannot be had. */
   static async start(options: HttpOptions): Promise<HttpSurface> {
     const server = createServer(
-      { requestTimeout: 10_000, headersTimeout: 10_000, maxHeaderSize: 8_192 },
+      {
+        requestTimeout: requestTimeoutMs,
+        headersTimeout: requestTimeoutMs,
+        connectionsCheckingInterval: 1_000,
+        maxHeaderSize: maxHeaderBytes,
+      },
       (request, response) => {
-        void answer(request, response, options)
+        answer(request, response, options).catch(() => {
+          // a scrape must not end the process that it watches
+          response.destroy()
+        })
       },
     )
+    server.maxConnections = maxConnections
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
         const address = `${options.host}:${options.port}`
@@ -61,21 +87,28 @@ async function answer(
   response: ServerResponse,
   options: HttpOptions,
 ): Promise<void> {
-  const send = (status: number, type: string, body: string): void => {
+  const send = (status: number, type: string, body: string, headers: Record<string, string> = {}): void => {
     response.writeHead(status, {
       'content-type': type,
       'x-content-type-options': 'nosniff',
       'cache-control': 'no-store',
+      ...headers,
     })
     response.end(request.method === 'HEAD' ? undefined : body)
   }
   const text = 'text/plain; charset=utf-8'
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    send(405, text, 'only GET\n')
+    // what it may send along is not read
+    send(405, text, 'only GET\n', { allow: 'GET, HEAD', connection: 'close' })
     return
   }
-  switch (new URL(request.url ?? '/', 'http://localhost').pathname) {
+  const [path = '/'] = (request.url ?? '/').split('?', 1)
+  switch (path) {
     case '/metrics':
+      if (!mayRead(request, options.token)) {
+        send(401, text, 'a bearer token is needed\n', { 'www-authenticate': 'Bearer realm="labelstream"' })
+        return
+      }
       send(200, options.metrics.registry.contentType, await options.metrics.registry.metrics())
       return
     case '/healthz':
@@ -92,4 +125,11 @@ async function answer(
     default:
       send(404, text, 'not found: /metrics /healthz /readyz\n')
   }
+}
+
+/** Digests are compared, so that neither the time nor a difference in length says anything about the token. */
+function mayRead(request: IncomingMessage, token: string | undefined): boolean {
+  if (token === undefined) return true
+  const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
+  return timingSafeEqual(Buffer.from(sha256(given)), Buffer.from(sha256(token)))
 }

@@ -178,3 +178,28 @@ test('an address with a password in it is refused without repeating it', async (
     assert.doesNotMatch(error.message, /geheim/)
   }
 })
+
+test('a redirection is not followed: neither the password nor the schema goes to where it leads', async () => {
+  const elsewhere = await startFakeRegistry()
+  try {
+    for (const status of [301, 302, 303, 307, 308]) {
+      fake.behaviour = (request, response) => {
+        response.writeHead(status, { location: `${elsewhere.url}${String(request.url)}` })
+        response.end()
+      }
+      const registry = client({ username: 'user', password: 'canary-password' })
+      for (const ask of [() => registry.schemaById(1), () => registry.register('scores-value', '"string"')]) {
+        const error = await throwsCode(ask, 'REGISTRY_REFUSED', /redirection.*registry\.url/)
+        assert.doesNotMatch(error.message, /canary-password/)
+      }
+    }
+    assert.deepEqual(elsewhere.requests, [])
+    fake.behaviour = (_request, response) => {
+      response.writeHead(302, { location: '/schemas/ids/2' })
+      response.end()
+    }
+    await throwsCode(() => client().schemaById(1), 'REGISTRY_REFUSED', /redirection/)
+  } finally {
+    await elsewhere.close()
+  }
+})

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import kafkajs from 'kafkajs'
 import { checkTopics, committedOffsets, createTopics, endOffsets, withAdmin } from '../../src/kafka/admin.ts'
-import { connectKafka, type KafkaOptions } from '../../src/kafka/connect.ts'
+import { connectKafka, type KafkaOptions, type PasswordSasl } from '../../src/kafka/connect.ts'
 import { type LocalKafka, localKafkaOptions, startLocalKafka } from '../../src/kafka/local-broker.ts'
 import { closeAtEnd } from '../support/broker.ts'
 import { Writer } from '../../src/kafka/writer.ts'
@@ -49,10 +49,12 @@ after(async () => {
   await rm(folder, { recursive: true })
 })
 
-const withSasl = (change: Partial<NonNullable<KafkaOptions['sasl']>>): KafkaOptions => {
-  const options = localKafkaOptions(kafka)
-  if (options.sasl === undefined) throw new Error('the broker has no security')
-  return { ...options, sasl: { ...options.sasl, ...change } }
+const withSasl = (change: Partial<PasswordSasl>): KafkaOptions => {
+  const password = kafka.credentials?.users.app
+  return {
+    ...localKafkaOptions(kafka),
+    sasl: { mechanism: 'scram-sha-512', username: 'app', password, ...change },
+  }
 }
 
 for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const) {
@@ -73,6 +75,74 @@ for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const) {
     })
   })
 }
+
+/** A token as Kafka's own stand-in for a token service takes it: RFC 7515 with the algorithm `none`. */
+function unsignedToken(subject: string, expiresInSeconds: number): string {
+  const part = (content: object): string => Buffer.from(JSON.stringify(content)).toString('base64url')
+  const now = Math.floor(Date.now() / 1000)
+  return `${part({ alg: 'none' })}.${part({ sub: subject, iat: now - 3_600, exp: now + expiresInSeconds })}.`
+}
+
+test('TLS and OAUTHBEARER: the token comes from a file that is read again at each log-in', async () => {
+  const tokenFile = join(folder, 'token')
+  await writeFile(tokenFile, `${unsignedToken('app', 600)}\n`)
+  const client = connectKafka({
+    ...localKafkaOptions(kafka),
+    sasl: { mechanism: 'oauthbearer', tokenFile },
+  })
+  assert.equal((await endOffsets(client, 'allowed')).size, 1)
+
+  const expired = unsignedToken('app', -1_800)
+  await writeFile(tokenFile, expired)
+  await assert.rejects(endOffsets(client, 'allowed'), (error) => {
+    assert.ok(error instanceof Error && 'code' in error)
+    assert.equal(error.code, 'AUTHENTICATION_FAILED')
+    assert.ok(!error.message.includes(expired))
+    return true
+  })
+
+  await writeFile(tokenFile, unsignedToken('app', 600))
+  assert.equal((await endOffsets(client, 'allowed')).size, 1)
+  await rm(tokenFile)
+  await assert.rejects(endOffsets(client, 'allowed'), {
+    code: 'FILE_UNREADABLE',
+    message: /kafka\.sasl\.oauthTokenFile/,
+  })
+})
+
+test('a token of another subject has that subject’s rights', async () => {
+  const tokenFile = join(folder, 'other-token')
+  await writeFile(tokenFile, unsignedToken('stranger', 600))
+  const client = connectKafka({
+    ...localKafkaOptions(kafka),
+    sasl: { mechanism: 'oauthbearer', tokenFile },
+  })
+  assert.deepEqual(await checkTopics(client, ['allowed']), [
+    { topic: 'allowed', exists: false, partitions: 0, canRead: false, canWrite: false },
+  ])
+})
+
+test('a token file that holds no token is refused before anything is sent, without repeating it', async () => {
+  const options = localKafkaOptions(kafka)
+  const tokenFile = join(folder, 'no-token')
+  for (const content of ['', '\n', 'two tokens', 'to\u0001ken\u0001auth=x']) {
+    await writeFile(tokenFile, content)
+    assert.throws(
+      () => connectKafka({ ...options, sasl: { mechanism: 'oauthbearer', tokenFile } }),
+      (error) => {
+        assert.ok(error instanceof Error && 'code' in error)
+        assert.equal(error.code, 'FILE_UNREADABLE')
+        assert.match(error.message, /oauthTokenFile/)
+        assert.doesNotMatch(error.message, /auth=|two/)
+        return true
+      },
+    )
+  }
+  assert.throws(() => connectKafka({ ...options, sasl: { mechanism: 'oauthbearer', tokenFile: '' } }), {
+    code: 'SETTING_INVALID',
+    message: /KAFKA_SASL_OAUTH_TOKEN_FILE/,
+  })
+})
 
 test('a certificate of an unknown authority is refused, and verify: false takes it', async () => {
   const options = localKafkaOptions(kafka)

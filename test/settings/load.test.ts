@@ -126,3 +126,61 @@ test('the reference page and the JSON schema name every setting', () => {
   for (const key of settingKeys) assert.ok(page.includes(`\`${key}\``), key)
   assert.deepEqual(Object.keys(schema.properties), [...settingKeys])
 })
+
+test('a settings file that is not valid is refused with the place, without repeating what stands there', () => {
+  const cases: [string, string, string][] = [
+    ['kafka:\n  sasl: {password: canary\n', 'line 3', ''],
+    ['kafka.sasl.password: "canary\n', 'line', ''],
+    ['a: b\n- canary: *canary\n', 'line 2', ''],
+    ['group: a\ngroup: canary\n', 'line 2', 'DUPLICATE_KEY'],
+    ['group: &canary x\nmodel: *canary\n', 'line 2', 'aliases'],
+    ['group: &a {b: *a}\n', 'line 1', 'aliases'],
+    ['[canary, '.repeat(2_000), 'line', ''],
+    ['- '.repeat(50_000), 'line', ''],
+  ]
+  for (const [text, ...parts] of cases) {
+    const file = yamlFile(text)
+    assert.throws(() => load({ file }), refusal('SETTING_INVALID', file, ...parts))
+    assert.throws(
+      () => load({ file }),
+      (error) => error instanceof Error && !error.message.includes('canary'),
+    )
+  }
+})
+
+test('a settings file of a megabyte of keys is refused at once, a larger one before it is parsed', () => {
+  const keys = Array.from({ length: 80_000 }, (_, index) => `key${index}: 1`).join('\n')
+  assert.throws(() => load({ file: yamlFile(keys) }), refusal('SETTING_UNKNOWN', 'key0'))
+  assert.throws(() => load({ file: yamlFile(' '.repeat(1_048_577)) }), refusal('SETTING_INVALID', 'larger'))
+  assert.throws(() => load({ file: '/dev/zero' }), refusal('SETTING_INVALID', 'larger'))
+})
+
+test('an address with a user and a password is refused and not repeated', () => {
+  for (const address of [
+    'http://user:canary@registry:8081',
+    'ftp://user:canary@host',
+    'https://canary@host/x',
+  ]) {
+    assert.throws(
+      () => load({ flags: { 'registry.url': address } }),
+      (error) => {
+        assert.ok(error instanceof LabelstreamError)
+        assert.equal(error.code, 'SETTING_INVALID')
+        assert.doesNotMatch(error.message, /canary/)
+        return true
+      },
+    )
+  }
+  const fine = 'https://registry.example:8081/apis/ccompat/v7'
+  assert.equal(load({ flags: { 'registry.url': fine } }).settings['registry.url'], fine)
+})
+
+test('a secret that is not valid is not repeated, whatever it is', () => {
+  for (const value of ['password: {canary: 1}', 'password: [canary]', 'password: 5']) {
+    const file = yamlFile(`kafka:\n  sasl:\n    ${value}\n`)
+    assert.throws(
+      () => load({ file }),
+      (error) => error instanceof LabelstreamError && !error.message.includes('canary'),
+    )
+  }
+})

@@ -1,13 +1,26 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { LabelstreamError } from '../../src/core/errors.ts'
-import { HttpSurface } from '../../src/telemetry/http.ts'
+import { HttpSurface, isLoopback } from '../../src/telemetry/http.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { StreamMetrics } from '../../src/telemetry/stream-metrics.ts'
 
-async function surface(notReady: () => string | null = () => null) {
+async function surface(notReady: () => string | null = () => null, token?: string) {
   const metrics = new Metrics()
-  return { metrics, http: await HttpSurface.start({ host: '127.0.0.1', port: 0, metrics, notReady }) }
+  return { metrics, http: await HttpSurface.start({ host: '127.0.0.1', port: 0, metrics, notReady, token }) }
+}
+
+/** Sends bytes as they are, which `fetch` would not, and returns the first line of the answer ('' without one). */
+async function answerTo(url: string, request: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  let answer = ''
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')))
+  socket.on('error', () => undefined)
+  socket.write(request)
+  await once(socket, 'close')
+  return answer.split('\r\n')[0] ?? ''
 }
 
 test('metrics, health and readiness are served on loopback', async () => {
@@ -60,4 +73,94 @@ test('a rebalance forgets the lag of partitions that others own now', async () =
   assert.match(await metrics.registry.metrics(), /consumer_lag\{topic="texts",partition="4"\} 17/)
   stream.rebalance()
   assert.doesNotMatch(await metrics.registry.metrics(), /consumer_lag\{/)
+})
+
+test('with a token set, metrics ask for it; health and readiness stay open for probes', async () => {
+  const { http } = await surface(() => null, 'canary-token')
+  const status = async (path: string, authorization?: string): Promise<number> =>
+    (await fetch(`${http.url}${path}`, authorization === undefined ? {} : { headers: { authorization } }))
+      .status
+  try {
+    assert.equal(await status('/metrics', 'Bearer canary-token'), 200)
+    assert.equal(await status('/metrics?x=1', 'bearer canary-token'), 200)
+    for (const wrong of [undefined, 'Bearer', 'Bearer ', 'Bearer canary-toke', 'Bearer canary-token2'])
+      assert.equal(await status('/metrics', wrong), 401)
+    for (const wrong of ['canary-token', 'Basic canary-token', 'Bearer canary-token canary-token'])
+      assert.equal(await status('/metrics', wrong), 401)
+    assert.equal(await status('/metrics?token=canary-token'), 401)
+    assert.equal(await status('/healthz'), 200)
+    assert.equal(await status('/readyz'), 200)
+    const refused = await fetch(`${http.url}/metrics`)
+    assert.equal(refused.headers.get('www-authenticate'), 'Bearer realm="labelstream"')
+    assert.doesNotMatch(await refused.text(), /canary-token|labelstream_/)
+  } finally {
+    await http.close()
+  }
+})
+
+test('requests that no client should send are answered or cut off, and the next one is served', async () => {
+  const { http } = await surface()
+  const close = 'host: x\r\nconnection: close\r\n'
+  try {
+    // new URL('//', base) throws
+    assert.match(await answerTo(http.url, `GET // HTTP/1.1\r\n${close}\r\n`), /404/)
+    assert.match(await answerTo(http.url, `GET http://[ HTTP/1.1\r\n${close}\r\n`), /40\d/)
+    assert.match(await answerTo(http.url, `GET /../../etc/passwd HTTP/1.1\r\n${close}\r\n`), /404/)
+    assert.match(await answerTo(http.url, `TRACE / HTTP/1.1\r\n${close}\r\n`), /405/)
+    assert.match(await answerTo(http.url, 'no http at all\r\n\r\n'), /400/)
+    const longHeader = `x: ${'y'.repeat(10_000)}\r\n`
+    assert.match(await answerTo(http.url, `GET / HTTP/1.1\r\n${close}${longHeader}\r\n`), /431/)
+    // a body is not waited for
+    const post = `POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n`
+    assert.match(await answerTo(http.url, post), /405/)
+    assert.equal((await fetch(`${http.url}/healthz`)).status, 200)
+  } finally {
+    await http.close()
+  }
+})
+
+test('silent connections are closed, also those that send half a request', async () => {
+  const { http } = await surface()
+  try {
+    const answers = await Promise.all([
+      answerTo(http.url, ''),
+      answerTo(http.url, 'GET /metrics HTTP/1.1\r\nhost: x\r\n'),
+    ])
+    for (const answer of answers) assert.match(answer, /^(HTTP\/1\.1 408 .*)?$/)
+  } finally {
+    await http.close()
+  }
+})
+
+test('more connections than a surface needs are refused, and a free place serves again', async () => {
+  const { http } = await surface()
+  const sockets: Socket[] = []
+  try {
+    const refused = new Promise<void>((resolve) => {
+      for (let count = 0; count < 200; count++) {
+        const socket = connect(Number(new URL(http.url).port), '127.0.0.1')
+        socket.on('error', () => undefined)
+        socket.once('close', () => {
+          resolve()
+        })
+        sockets.push(socket)
+      }
+    })
+    await refused
+    const closed = Promise.all(
+      sockets.map((socket) => (socket.closed ? Promise.resolve() : once(socket, 'close'))),
+    )
+    for (const socket of sockets) socket.destroy()
+    await closed
+    assert.equal((await fetch(`${http.url}/healthz`)).status, 200)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await http.close()
+  }
+})
+
+test('what is loopback and what is not', () => {
+  for (const host of ['127.0.0.1', '127.8.8.8', 'localhost', '::1']) assert.ok(isLoopback(host), host)
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example.com', 'localhost.example.com', ''])
+    assert.ok(!isLoopback(host), host)
 })
