@@ -55,7 +55,7 @@ export async function compare(
   const part = split[measuredOn]
   await mkdir(options.cacheFolder, { recursive: true })
   const scratch = await mkdtemp(join(options.cacheFolder, 'compare-'))
-  const measured: (CompareRow & { readonly contender: Contender })[] = []
+  const measured: Measured[] = []
   const warnings = new Set<string>()
   try {
     for (const strategy of strategies) {
@@ -82,7 +82,7 @@ export async function compare(
     await rm(scratch, { recursive: true, force: true })
   }
   const targets = targetsOf(part)
-  const choices = measured.map((row): Choice => ({ ...row, name: row.strategy }))
+  const choices = measured.map(({ row }): Choice => ({ ...row, name: row.strategy }))
   const { name, why } = recommend(choices, (better, other) => {
     const seed = options.hyperparameters?.seed ?? 1
     return !compareWithChampion(contenderOf(measured, other), contenderOf(measured, better), targets, seed)
@@ -91,11 +91,16 @@ export async function compare(
   return {
     measuredOn,
     measuredRows: part.rows.length,
-    rows: measured.map(({ contender: _contender, ...row }) => row),
+    rows: measured.map(({ row }) => row),
     recommended: strategyOf(name).name,
     why,
     warnings: [...warnings],
   }
+}
+
+interface Measured {
+  readonly row: CompareRow
+  readonly contender: Contender
 }
 
 async function measure(
@@ -103,7 +108,7 @@ async function measure(
   { path, seconds, trainableParameters, peakMemoryBytes, metrics, testMetrics }: RetrainResult,
   part: Dataset,
   options: TextRunnerOptions,
-): Promise<CompareRow & { contender: Contender }> {
+): Promise<Measured> {
   const model = await openModel(path, path)
   const runner = await TextRunner.start(model, 'logits', { ...options, maxWindows: 1 })
   const texts = part.rows.map(({ text }) => text)
@@ -112,14 +117,16 @@ async function measure(
   const scoringSeconds = (monotonicMs() - startedMs) / 1000
   const { macroF1, microF1 } = testMetrics ?? metrics
   return {
-    strategy,
-    macroF1,
-    microF1,
-    trainSeconds: seconds,
-    trainableParameters,
-    peakMemoryBytes,
-    scoreTextsPerSecond: texts.length / scoringSeconds,
-    modelBytes: model.manifest.files['model.safetensors']?.sizeBytes ?? 0,
+    row: {
+      strategy,
+      macroF1,
+      microF1,
+      trainSeconds: seconds,
+      trainableParameters,
+      peakMemoryBytes,
+      scoreTextsPerSecond: texts.length / scoringSeconds,
+      modelBytes: model.manifest.files['model.safetensors']?.sizeBytes ?? 0,
+    },
     contender: {
       scores: decideAll(model.decision, logits.values).scores,
       thresholds: model.decision.labels.map(({ threshold }) => threshold),
@@ -127,11 +134,8 @@ async function measure(
   }
 }
 
-function contenderOf(
-  rows: readonly { readonly strategy: string; readonly contender: Contender }[],
-  name: string,
-): Contender {
-  const row = rows.find(({ strategy }) => strategy === name)
-  if (row === undefined) throw new RangeError(`${name} was not measured`)
-  return row.contender
+function contenderOf(measured: readonly Measured[], name: string): Contender {
+  const found = measured.find(({ row }) => row.strategy === name)
+  if (found === undefined) throw new RangeError(`${name} was not measured`)
+  return found.contender
 }
