@@ -65,6 +65,8 @@ export class GroupMember {
   /** kafkajs's commit without its own repetitions, which would use whatever generation is current by then. */
   #commitNow: EachBatchPayload['commitOffsetsIfNecessary'] | undefined
   #commitsSeen = 0
+  /** Settles when kafkajs has joined the group for the first time, or cannot. */
+  #joining: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
   constructor(client: KafkaClient, options: GroupMemberOptions, handlers: MemberHandlers) {
@@ -116,6 +118,7 @@ export class GroupMember {
         topics: [...this.#options.topics],
         fromBeginning: this.#options.fromBeginning ?? true,
       })
+      if (this.#closed !== undefined) return this.#fault(await ended)
       const running = this.#consumer.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
@@ -125,12 +128,15 @@ export class GroupMember {
           return Promise.resolve()
         },
       })
+      this.#joining = running
       running.catch(this.#end)
       return this.#fault(await ended)
     } catch (error) {
       return this.#fault(error)
     } finally {
       clearInterval(watch)
+      // a close while it was connecting found nothing to disconnect yet
+      if (this.#closed !== undefined) await quietly(this.#consumer.disconnect())
     }
   }
 
@@ -186,11 +192,12 @@ export class GroupMember {
   }
 
   async #close(): Promise<void> {
-    this.#end(new LabelstreamError('INTERRUPTED', 'the reader was closed'))
     const late = (): Error => new Error('the brokers do not let go')
+    // kafkajs forgets a consumer that is told to stop while it joins, and lets it join all the same
+    await quietly(withDeadline(this.#joining ?? Promise.resolve(), closeTimeoutMs, late))
+    this.#end(new LabelstreamError('INTERRUPTED', 'the reader was closed'))
     await quietly(withDeadline(this.#consumer.disconnect(), closeTimeoutMs, late))
-    // what did not end in time ends here: without connections kafkajs's loops have nothing to wait for
-    if (this.#cluster !== undefined) await quietly(this.#cluster.disconnect())
+    if (this.#cluster !== undefined) await endForGood(this.#cluster)
   }
 
   #listen(): void {
@@ -276,4 +283,14 @@ export class GroupMember {
       // between two lives of the consumer
     }
   }
+}
+
+/** Whatever of kafkajs still runs ends at its next request: without this it would connect anew, and join. */
+async function endForGood(cluster: Cluster): Promise<void> {
+  const refuse = (): Promise<never> =>
+    Promise.reject(Object.assign(new Error('the reader was closed'), { retriable: false }))
+  cluster.findBroker = refuse
+  cluster.findGroupCoordinator = refuse
+  cluster.refreshMetadata = refuse
+  await quietly(cluster.disconnect())
 }
