@@ -1,7 +1,8 @@
-import { sleep } from '../../src/core/clock.ts'
+import { sleep, waitUntil } from '../../src/core/clock.ts'
 import type { Random } from '../../src/core/random.ts'
 import { killQuietly, type Member } from './member.ts'
 import type { Job } from './job.ts'
+import { type ApiName, apis, type ProxyRule } from './proxy.ts'
 import type { FaultWorld } from './world.ts'
 
 /** What a fault can lay hands on. */
@@ -10,9 +11,9 @@ export interface Scene {
   readonly jobs: readonly Job[]
   readonly random: Random
   /** For the protocol of the run. */
-  note(what: string): void
+  readonly note: (what: string) => void
   /** Called after a process has been killed: what must hold at any moment is looked at. */
-  checkNow(job: Job): Promise<void>
+  readonly checkNow: (job: Job) => Promise<void>
 }
 
 /** Does harm and makes it good again: when it resolves, everything that should run runs. */
@@ -145,7 +146,28 @@ const changeScale: Fault = async (scene) => {
   }
 }
 
+/** One request or reply, or a few, of one kind are swallowed, held up, or the last thing on their connection. */
+const disturbProtocol: Fault = async ({ world, random, note }) => {
+  const rule: ProxyRule = {
+    api: pick(random, Object.keys(apis) as ApiName[]) ?? 'Produce',
+    on: random.next() < 0.5 ? 'request' : 'reply',
+    action: pick(random, ['drop', 'cut', 'cutAfter', 'delay'] as const) ?? 'cut',
+    delayMs: 200 + random.integer(2_000),
+    times: 1 + random.integer(3),
+  }
+  note(`${rule.action} the ${rule.on} of ${rule.api}, ${rule.times} times`)
+  world.proxies.add(rule)
+  await waitUntil(() => rule.times === 0, {
+    timeoutMs: 4_000,
+    onTimeout: () => new Error('it was not asked'),
+  }).catch(() => {
+    note('not all of them came')
+  })
+  world.proxies.clear()
+}
+
 export const faults = {
+  disturbProtocol,
   killMember,
   killAll,
   freezeMember,

@@ -10,7 +10,7 @@ import { readRange } from '../../src/kafka/read-range.ts'
 import { Writer } from '../../src/kafka/writer.ts'
 import type { CheckResult, DeliveryMode, Evidence } from './checker.ts'
 import { Member } from './member.ts'
-import { expectationOf, someMessage, textNumberOf } from './texts.ts'
+import { expectationOf, maxTextBytes, someMessage, textNumberOf } from './texts.ts'
 import type { FaultWorld } from './world.ts'
 
 export interface JobOptions {
@@ -23,14 +23,15 @@ export interface JobOptions {
   readonly partitions: number
   readonly settings?: Readonly<Record<string, string | number>>
   readonly cliFile?: string
-  /** Where the members connect; default the brokers themselves. */
-  readonly brokers?: readonly string[]
+  /** Whether the members reach the brokers through proxies. */
+  readonly proxied?: boolean
 }
 
 /** The program as compiled beside this file. */
 export const ownCliFile = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 
 const producedAtOnce = 50
+const evidencePatienceMs = 60_000
 
 /** One group that works on one input topic in one mode, its members, and what it left behind. */
 export class Job {
@@ -87,16 +88,19 @@ export class Job {
   }
 
   startMember(untilEnd = false): Member {
+    const { proxies, kafka } = this.world
+    const { brokers } = this.options.proxied === true ? proxies : kafka
     const member = new Member({
       cliFile: this.options.cliFile ?? ownCliFile,
       untilEnd,
       logFile: join(this.world.folder, `${this.options.name}-${++this.#started}.log`),
       settings: {
-        'kafka.brokers': (this.options.brokers ?? this.world.kafka.brokers).join(','),
+        'kafka.brokers': brokers.join(','),
         'kafka.sessionTimeoutMs': 6_000,
         'kafka.connectionTimeoutMs': 1_000,
         'kafka.requestTimeoutMs': 10_000,
         'input.topic': this.topics.input,
+        'input.maxTextBytes': maxTextBytes,
         'output.topic': this.topics.scores,
         'deadLetters.topic': this.topics.deadLetters,
         group: this.group,
@@ -149,8 +153,20 @@ export class Job {
     await Promise.all(this.running.map((member) => member.kill()))
   }
 
-  /** What Kafka holds now; the committed offsets are read first. */
+  /** What Kafka holds now; the committed offsets are read first. Brokers may take a while to answer. */
   async evidence(): Promise<Evidence> {
+    const deadline = monotonicMs() + evidencePatienceMs
+    for (;;) {
+      try {
+        return await this.#evidence()
+      } catch (error) {
+        if (monotonicMs() > deadline) throw error
+        await sleep(500)
+      }
+    }
+  }
+
+  async #evidence(): Promise<Evidence> {
     const { client, texts, reference, modelDigest } = this.world
     const committed = await committedOffsets(client, this.group, this.topics.input)
     const ends = await endOffsets(client, this.topics.input)

@@ -9,6 +9,9 @@ const words =
   'advice beginner bread code cook doctor eat exercise garden health idea java kitchen learn listen music never often oven pasta python question read recipe run salt sleep snake stretch study syntax teach try walk water write'.split(
     ' ',
   )
+/** Larger texts are poison. */
+export const maxTextBytes = 2_000
+
 const expectedHeader = 'expected'
 const textHeader = 'text-number'
 
@@ -44,7 +47,7 @@ function poison(random: Random, key: Buffer | null): OutgoingMessage {
     Buffer.from('{ not json'),
     Buffer.from([0x7a, 0xff, 0xfe, 0x00, 0x80]),
     Buffer.from('   '),
-    Buffer.alloc(120_000, secretWord),
+    Buffer.alloc(maxTextBytes + 1, secretWord),
     Buffer.from([0xc3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
   ]
   const value = values[random.integer(values.length)] ?? Buffer.of()

@@ -8,11 +8,14 @@ import { Serving } from '../../src/stream/serving.ts'
 import { scoreTexts } from '../../src/stream/score-texts.ts'
 import { temporaryFolder } from '../support/model-folder.ts'
 import { writeSmallModel } from '../support/small-model.ts'
+import { BrokerProxies } from './proxy.ts'
 import { secretWord, someTexts } from './texts.ts'
 
 /** What all jobs of a fault run share: brokers, a model, texts and what the model says of them. */
 export interface FaultWorld {
   readonly kafka: LocalKafka
+  /** In front of each broker, for those who connect there. */
+  readonly proxies: BrokerProxies
   readonly client: KafkaClient
   readonly folder: string
   readonly modelFolder: string
@@ -42,8 +45,10 @@ export async function startFaultWorld(seed: number, nodes: 1 | 3 = 3): Promise<F
     connectionTimeoutMs: 1_000,
     requestTimeoutMs: 15_000,
   })
+  const proxies = await BrokerProxies.start(kafka.brokers)
   return {
     kafka,
+    proxies,
     client,
     folder,
     modelFolder: path,
@@ -52,7 +57,10 @@ export async function startFaultWorld(seed: number, nodes: 1 | 3 = 3): Promise<F
     reference,
     seed,
     random: (name) => seededRandom(seed ^ hashOf(name)),
-    close: () => kafka.stop(),
+    close: async () => {
+      await proxies.close()
+      await kafka.stop()
+    },
   }
 }
 

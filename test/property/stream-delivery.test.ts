@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { seededRandom } from '../../src/core/random.ts'
 import { Pipeline } from '../../src/stream/pipeline.ts'
+import type { TransactionPort, WriterPort } from '../../src/stream/ports.ts'
 import {
   noMetrics,
   PretendedReader,
@@ -43,15 +44,20 @@ const options = {
   limits: { budgetTokens: 256, maxRows: 16, maxWaitMs: 1 },
   maxInFlightBytes: 40_000,
   commitIntervalMs: 2,
+  transactions: { transactionMs: 2, transactionMessages: 20 },
   chunkTexts: 16,
   poolWindows: 64,
   sendMessages: 10,
 }
 
-async function startPipeline(world: StreamWorld, crashes: number) {
+async function startPipeline(
+  world: StreamWorld,
+  crashes: number,
+  writer: WriterPort | TransactionPort = world.writer,
+) {
   const scorer = pretendedScorer(world, crashes)
   const pipeline = await Pipeline.create(options, {
-    writer: world.writer,
+    writer,
     scorer,
     formats: pretendedFormats(world),
     metrics: noMetrics,
@@ -108,6 +114,35 @@ describe('the pipeline, over random faults', () => {
           await pipeline.untilEnd(world.endOffsets)
           await pipeline.stop({ deadlineMs: 1_000 })
           world.check(true)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  test('delivers exactly once in transactions, through rebalances, lost lanes, stops and restarts', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        partitions,
+        fc.integer(),
+        fc.array(interruption, { maxLength: 5 }),
+        async (texts, seed, interruptions) => {
+          const world = new StreamWorld(texts, seededRandom(seed))
+          const start = () => startPipeline(world, 0.1, world.transactions)
+          let { pipeline, reader } = await start()
+          for (const { turns, what } of interruptions) {
+            for (let turn = 0; turn < turns; turn++) await nextTurn()
+            if ('keep' in what) {
+              reader.assign([...texts.keys()].filter((partition) => (what.keep >> partition) & 1))
+            } else {
+              await pipeline.stop({ deadlineMs: what.stopWithinMs })
+              ;({ pipeline, reader } = await start())
+            }
+          }
+          reader.assign([...texts.keys()])
+          await pipeline.untilEnd(world.endOffsets)
+          await pipeline.stop({ deadlineMs: 1_000 })
+          world.check(false)
         },
       ),
       { numRuns: 60 },

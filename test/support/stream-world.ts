@@ -9,6 +9,7 @@ import type {
   PipelineMetrics,
   ReaderPort,
   Scorer,
+  TransactionPort,
   WriterPort,
 } from '../../src/stream/ports.ts'
 import type { Random } from '../../src/core/random.ts'
@@ -88,6 +89,36 @@ export class StreamWorld {
         this.outcomes.push({ ...source, kind: topic === 'scores' ? 'score' : 'dead', generation })
         this.#acknowledged[source.partition]?.add(source.offset)
       }
+    },
+  }
+
+  /** Transactions of two lanes; one that its epoch does not live to see is aborted, and now and then a lane is lost. */
+  readonly transactions: TransactionPort = {
+    laneOf: (partition) => partition % 2,
+    partitionCount: () => Promise.resolve(2),
+    settle: () => this.pass(2),
+    transact: async (epoch, lane, batches, positions) => {
+      if (epoch !== this.generation) return 'stale'
+      const key = `${epoch}/${lane}`
+      assert.ok(!this.#sending.has(key), 'two transactions of one lane at once')
+      this.#sending.add(key)
+      await this.pass(6)
+      this.#sending.delete(key)
+      if (epoch !== this.generation || this.random.next() < 0.03) return 'stale'
+      for (const { topic, partition, messages } of batches) {
+        assert.ok(messages.length > 0, 'an empty batch')
+        for (const source of messages.map((message) => sourceOf(message))) {
+          assert.equal(source.partition % 2, lane)
+          assert.equal(partition, source.partition % 2)
+          this.outcomes.push({ ...source, kind: topic === 'scores' ? 'score' : 'dead', generation: epoch })
+          this.#acknowledged[source.partition]?.add(source.offset)
+        }
+      }
+      for (const position of positions) {
+        assert.equal(position.partition % 2, lane)
+        this.commit(position)
+      }
+      return 'committed'
     },
   }
 
