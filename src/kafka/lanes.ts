@@ -148,7 +148,10 @@ export class Lanes {
     if (held?.epoch !== epoch) return 'stale'
     const work = this.#transactUntilDecided(held, sends, offsets)
     held.underWay = work
-    return work
+    const result = await work
+    // lost: this epoch does not take it again
+    if (result === 'stale' && this.#held.get(lane) === held) this.#held.delete(lane)
+    return result
   }
 
   /** Resolves when readers see all that was committed, or after a few seconds. Call it while the epoch lasts. */

@@ -32,14 +32,19 @@ function someMember({ jobs, random }: Scene): { job: Job; member: Member } | und
   return job === undefined || member === undefined ? undefined : { job, member }
 }
 
-const killMember: Fault = async (scene) => {
-  const found = someMember(scene)
-  if (found === undefined) return
-  const { job, member } = found
+async function killOne(scene: Scene, job: Job | undefined): Promise<void> {
+  const member = pick(scene.random, job?.running ?? [])
+  if (job === undefined || member === undefined) return
   scene.note(`kill -9 a member of ${job.group}`)
   await member.kill()
   await scene.checkNow(job)
   await job.startMember().assigned()
+}
+
+const killMember: Fault = (scene) => killOne(scene, pick(scene.random, scene.jobs))
+
+const killMemberOfEach: Fault = async (scene) => {
+  await Promise.all(scene.jobs.map((job) => killOne(scene, job)))
 }
 
 /** All members of one job: nobody is left to finish anything. */
@@ -169,6 +174,7 @@ const disturbProtocol: Fault = async ({ world, random, note }) => {
 export const faults = {
   disturbProtocol,
   killMember,
+  killMemberOfEach,
   killAll,
   freezeMember,
   killInference,

@@ -31,6 +31,8 @@ export interface JobOptions {
 export const ownCliFile = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 
 const producedAtOnce = 50
+/** A broker that keeps silent is asked until the request times out, several times over. */
+const orderlyEndMs = 90_000
 const evidencePatienceMs = 60_000
 
 /** One group that works on one input topic in one mode, its members, and what it left behind. */
@@ -130,7 +132,7 @@ export class Job {
     const running = this.running
     for (const member of running) member.signal('SIGCONT')
     for (const member of running) member.signal('SIGTERM')
-    await Promise.all(running.map((member) => member.ended(30_000)))
+    await Promise.all(running.map((member) => member.ended(orderlyEndMs)))
     const last = this.startMember(true)
     const result = await last.ended(timeoutMs)
     if (result.code !== 0)

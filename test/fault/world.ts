@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Random, seededRandom } from '../../src/core/random.ts'
 import { connectKafka, type KafkaClient } from '../../src/kafka/connect.ts'
@@ -6,7 +7,6 @@ import { type LocalKafka, startLocalKafka } from '../../src/kafka/local-broker.t
 import { openModel } from '../../src/models/folder.ts'
 import { Serving } from '../../src/stream/serving.ts'
 import { scoreTexts } from '../../src/stream/score-texts.ts'
-import { temporaryFolder } from '../support/model-folder.ts'
 import { writeSmallModel } from '../support/small-model.ts'
 import { BrokerProxies } from './proxy.ts'
 import { secretWord, someTexts } from './texts.ts'
@@ -32,7 +32,7 @@ export interface FaultWorld {
 const textCount = 400
 
 export async function startFaultWorld(seed: number, nodes: 1 | 3 = 3): Promise<FaultWorld> {
-  const folder = await temporaryFolder()
+  const folder = await mkdtemp(join(tmpdir(), 'fault-'))
   const modelsFolder = join(folder, 'models')
   await mkdir(modelsFolder)
   const { digest, path } = await writeSmallModel(modelsFolder)
