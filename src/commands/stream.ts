@@ -13,7 +13,7 @@ import { Serving } from '../stream/serving.ts'
 import { HttpSurface, isLoopback } from '../telemetry/http.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import { StreamMetrics } from '../telemetry/stream-metrics.ts'
+import { type OnEndToEnd, StreamMetrics } from '../telemetry/stream-metrics.ts'
 import { connectOutput, type StreamOutput } from './delivery.ts'
 import { kafkaClientOf, secretFrom } from './kafka-client.ts'
 import { modelsFolderOf } from './models-folder.ts'
@@ -55,7 +55,7 @@ export class Stream {
   static async start(
     settings: Settings,
     log: Logger,
-    onEndToEnd?: (seconds: number) => void,
+    onEndToEnd?: OnEndToEnd,
   ): Promise<Stream> {
     const client = kafkaClientOf(settings, log)
     const registry = registryOf(settings)

@@ -29,6 +29,10 @@ async function answerTo(request: InferenceRequest): Promise<InferenceAnswer> {
       return { type: 'result', result: await opened().run(request.windows), memory: memory() }
     case 'measure':
       return { type: 'measured', rate: await opened().measure(request.batches), memory: memory() }
+    case 'measureProducts': {
+      const rate = await opened().measureProducts(request.rows, request.repetitions)
+      return { type: 'measuredProducts', rate, memory: memory() }
+    }
     case 'stop':
       process.exit(0)
   }

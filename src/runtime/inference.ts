@@ -9,6 +9,7 @@ import type {
   Output,
   Precision,
   ProcessMemory,
+  ProductRate,
   Provider,
   SessionInfo,
   SessionRate,
@@ -123,6 +124,17 @@ export class Inference {
     const deadlineMs = this.#options.deadlineMs * Math.max(1, batches.length)
     const reply = await this.#ask({ type: 'measure', batches: packed }, Math.min(deadlineMs, 2 ** 31 - 1))
     if (reply.type !== 'measured') throw unexpected(reply)
+    return reply.rate
+  }
+
+  /**
+   * Runs the encoder's matrix products alone over `rows` tokens, in the same precision and process: what the
+   * arithmetic allows. Rejects as `run`.
+   */
+  async measureProducts(rows: number, repetitions: number): Promise<ProductRate> {
+    const request = { type: 'measureProducts', rows, repetitions } as const
+    const reply = await this.#ask(request, Math.min(this.#options.deadlineMs * repetitions, 2 ** 31 - 1))
+    if (reply.type !== 'measuredProducts') throw unexpected(reply)
     return reply.rate
   }
 

@@ -66,11 +66,20 @@ export interface SessionRate {
   readonly paddedTokens: number
 }
 
+/** The encoder's matrix products alone. */
+export interface ProductRate {
+  readonly seconds: number
+  readonly multiplyAdds: number
+  /** Of the products, for one token of a text. */
+  readonly multiplyAddsPerToken: number
+}
+
 /** To the inference process. It answers in order, one answer a request. */
 export type InferenceRequest =
   | { readonly type: 'start'; readonly session: SessionRequest }
   | { readonly type: 'run'; readonly windows: PackedWindows }
   | { readonly type: 'measure'; readonly batches: readonly PackedWindows[] }
+  | { readonly type: 'measureProducts'; readonly rows: number; readonly repetitions: number }
   | { readonly type: 'stop' }
 
 /** From the inference process. */
@@ -78,4 +87,5 @@ export type InferenceAnswer =
   | { readonly type: 'started'; readonly info: SessionInfo; readonly memory: ProcessMemory }
   | { readonly type: 'result'; readonly result: BatchResult; readonly memory: ProcessMemory }
   | { readonly type: 'measured'; readonly rate: SessionRate; readonly memory: ProcessMemory }
+  | { readonly type: 'measuredProducts'; readonly rate: ProductRate; readonly memory: ProcessMemory }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string }

@@ -8,12 +8,14 @@ import type {
   ConcretePrecision,
   ConcreteProvider,
   PackedWindows,
+  ProductRate,
   SessionInfo,
   SessionRate,
   SessionRequest,
 } from './messages.ts'
 import { buildFromFolder } from './model-files.ts'
 import { precisionOn } from './precision.ts'
+import { measureProducts } from './product-rate.ts'
 import { sessionOptions } from './session-options.ts'
 
 /** A few shapes run once at the start, [rows, columns]: the first run of a session plans and allocates. */
@@ -28,13 +30,20 @@ export class EncoderSession {
   readonly info: SessionInfo
   readonly #session: InferenceSession
   readonly #output: string
-  readonly #maxPositions: number
+  readonly #config: ModelConfig
+  readonly #threads: number
 
-  private constructor(session: InferenceSession, info: SessionInfo, output: string, maxPositions: number) {
+  private constructor(
+    session: InferenceSession,
+    info: SessionInfo,
+    config: ModelConfig,
+    request: SessionRequest,
+  ) {
     this.#session = session
     this.info = info
-    this.#output = output
-    this.#maxPositions = maxPositions
+    this.#config = config
+    this.#output = request.output
+    this.#threads = request.threads
   }
 
   /** Builds the graph, starts the first provider that works and runs a few shapes. Throws what went wrong. */
@@ -47,7 +56,7 @@ export class EncoderSession {
       width,
       ...(fallback === undefined ? {} : { providerFallback: fallback }),
     }
-    const encoder = new EncoderSession(session, info, request.output, config.maxPositions)
+    const encoder = new EncoderSession(session, info, config, request)
     for (const [rows, columns] of warmUpShapes) {
       const length = Math.min(columns, config.maxPositions)
       await encoder.run({ ids: new Int32Array(rows * length), lengths: new Int32Array(rows).fill(length) })
@@ -58,10 +67,11 @@ export class EncoderSession {
   /** Rejects with INFERENCE_FAILED, or with SETTING_INVALID where a window is longer than the encoder's positions. */
   async run(windows: PackedWindows): Promise<BatchResult> {
     const { rows, columns, inputIds, attentionMask } = padWindows(windows)
-    if (columns > this.#maxPositions) {
+    const { maxPositions } = this.#config
+    if (columns > maxPositions) {
       throw new LabelstreamError(
         'SETTING_INVALID',
-        `a window of ${columns} tokens is longer than the ${this.#maxPositions} positions of the encoder`,
+        `a window of ${columns} tokens is longer than the ${maxPositions} positions of the encoder`,
       )
     }
     const startedMs = monotonicMs()
@@ -89,6 +99,15 @@ export class EncoderSession {
       }
     }
     return rate
+  }
+
+  /** The encoder's products alone, as fast as this session's provider, precision and threads make them. */
+  measureProducts(rows: number, repetitions: number): Promise<ProductRate> {
+    const { provider, precision } = this.info
+    return measureProducts(this.#config, precision, sessionOptions(provider, this.#threads), {
+      rows,
+      repetitions,
+    })
   }
 
   async #compute(rows: number, columns: number, ids: Int32Array, mask: Int32Array): Promise<Float32Array> {

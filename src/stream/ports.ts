@@ -137,7 +137,8 @@ export interface PipelineMetrics {
   }): void
   tokenized(seconds: number): void
   queueWait(seconds: number): void
-  endToEnd(seconds: number): void
+  /** From reading the message at `source` to the acknowledgement of its outcome. */
+  endToEnd(seconds: number, source: Position): void
   inFlightBytes(bytes: number): void
   lag(topic: string, partition: number, messages: number): void
   committed(topic: string, partition: number, offset: number): void

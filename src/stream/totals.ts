@@ -39,11 +39,11 @@ export class Totals {
   acknowledged(stream: PartitionStream, run: readonly InFlightMessage[], nowMs: number): void {
     let scored = 0
     let skipped = 0
-    for (const { outcome, readMs } of run) {
+    for (const { outcome, readMs, source } of run) {
       if (outcome?.kind === 'score') scored++
       else if (outcome?.kind === 'skip') skipped++
       else this.#metrics.deadLettered(outcome?.reason ?? '')
-      this.#metrics.endToEnd((nowMs - readMs) / 1000)
+      this.#metrics.endToEnd((nowMs - readMs) / 1000, source)
     }
     this.#lastAckMs = nowMs
     this.#scored += scored

@@ -41,7 +41,7 @@ export class BucketCounts {
 
 /**
  * A histogram that counts in arrays and takes prom-client's form only when it is scraped: prom-client's own hashes
- * the labels at every observation (710 ns against 10), and scores are observed for every label of every text.
+ * the labels at every observation (300 ns against 17), and scores are observed for every label of every text.
  */
 export class BucketHistogram {
   readonly type = 'histogram'

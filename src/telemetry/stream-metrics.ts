@@ -1,5 +1,15 @@
 import type { BoundCounter, BoundHistogram, Metrics } from './metrics.ts'
 
+/** Where a message came from. */
+export interface SourcePosition {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** Called at the acknowledgement of each message, with the time since it was read. */
+export type OnEndToEnd = (seconds: number, source: SourcePosition) => void
+
 /** The events of a stream as metrics, with labels bound once. Its methods are what the stream room asks for. */
 export class StreamMetrics {
   readonly #metrics: Metrics
@@ -13,12 +23,12 @@ export class StreamMetrics {
   readonly #tokenizeSeconds: BoundHistogram
   readonly #queueWaitSeconds: BoundHistogram
   readonly #endToEndSeconds: BoundHistogram
-  readonly #onEndToEnd: ((seconds: number) => void) | undefined
+  readonly #onEndToEnd: OnEndToEnd | undefined
   #paddedTokens = 0
   #realTokens = 0
 
-  /** `onEndToEnd` hears every time to the acknowledgement as well, in seconds: for exact percentiles. */
-  constructor(metrics: Metrics, onEndToEnd?: (seconds: number) => void) {
+  /** `onEndToEnd` hears every time to the acknowledgement as well: for exact percentiles. */
+  constructor(metrics: Metrics, onEndToEnd?: OnEndToEnd) {
     this.#metrics = metrics
     this.#onEndToEnd = onEndToEnd
     this.#published = metrics.counter('published_total', {})
@@ -73,9 +83,9 @@ export class StreamMetrics {
     this.#queueWaitSeconds.observe(seconds)
   }
 
-  endToEnd(seconds: number): void {
+  endToEnd(seconds: number, source: SourcePosition): void {
     this.#endToEndSeconds.observe(seconds)
-    this.#onEndToEnd?.(seconds)
+    this.#onEndToEnd?.(seconds, source)
   }
 
   inFlightBytes(bytes: number): void {

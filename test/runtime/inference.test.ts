@@ -115,6 +115,19 @@ test('batches measured back to back are counted', async () => {
   await inference.close()
 })
 
+test('the products alone are counted and timed in every precision', async () => {
+  const { hiddenSize, intermediateSize, layers } = { hiddenSize: 32, intermediateSize: 64, layers: 2 }
+  const perLayer = 4 * hiddenSize ** 2 + 2 * hiddenSize * intermediateSize
+  for (const precision of ['fp32', 'int8', 'fp16'] as const) {
+    const inference = await Inference.start({ ...options, precision })
+    const rate = await inference.measureProducts(16, 3)
+    assert.ok(rate.seconds > 0)
+    assert.equal(rate.multiplyAdds, 16 * perLayer)
+    assert.equal(rate.multiplyAddsPerToken, layers * perLayer)
+    await inference.close()
+  }
+})
+
 test('a fault of one run rejects that run only', async () => {
   const inference = await Inference.start(options)
   const outcomes = await Promise.allSettled([

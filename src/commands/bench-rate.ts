@@ -1,0 +1,102 @@
+import { monotonicMs, sleep, withDeadline } from '../core/clock.ts'
+import { LabelstreamError } from '../core/errors.ts'
+import type { OutgoingMessage } from '../formats/message.ts'
+import { Writer } from '../kafka/writer.ts'
+import type { Settings } from '../settings/catalogue.ts'
+import { promiseWithSettlers } from '../stream/end-watch.ts'
+import { benchMessage, benchPartitions } from './bench-texts.ts'
+import type { CommandContext } from './command.ts'
+import { kafkaClientOf } from './kafka-client.ts'
+import { percentile } from './percentile.ts'
+import { Stream } from './stream.ts'
+
+export interface RateFigures {
+  /** Messages a second that were meant to be sent. */
+  readonly wantedPerSecond: number
+  /** Acknowledged scores a second, from the first intended send to the last acknowledgement. */
+  readonly achievedPerSecond: number
+  /** From the intended time of a message to the acknowledgement of its score. */
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly p999Ms: number
+  readonly worstMs: number
+}
+
+/** Between two looks at the schedule: below what a timer resolves nothing is gained. */
+const tickMs = 2
+/** How long after the last message the last score may take. */
+const patienceMs = 120_000
+
+/** When message `index` is due, in milliseconds after the start, at so many messages a second. */
+export const dueMs = (index: number, perSecond: number): number => (index * 1000) / perSecond
+
+/**
+ * Open loop: messages go out on a fixed schedule, whatever becomes of those before, and a latency counts from the
+ * time at which the message was due. So a stall is paid for by every message that was due meanwhile, and nothing is
+ * left out by waiting for answers (coordinated omission). The topics are empty before.
+ */
+export async function atRate(
+  context: CommandContext,
+  settings: Settings,
+  texts: readonly string[],
+  perSecond: number,
+): Promise<RateFigures> {
+  const latenciesMs: number[] = []
+  let startMs = Infinity
+  let lastAckMs = 0
+  const done = promiseWithSettlers()
+  const stream = await Stream.start(settings, context.log, (_seconds, { partition, offset }) => {
+    lastAckMs = monotonicMs()
+    latenciesMs.push(lastAckMs - startMs - dueMs(offset * benchPartitions + partition, perSecond))
+    if (latenciesMs.length === texts.length) done.resolve()
+  })
+  const writer = await Writer.connect(kafkaClientOf(settings, context.log))
+  try {
+    // joining the group takes a while, and is no latency of a message
+    await stream.untilEnd()
+    startMs = monotonicMs()
+    await sendOnSchedule(writer, settings['input.topic'], texts, { startMs, perSecond })
+    const failed = stream.finished.then(() => undefined)
+    await withDeadline(Promise.race([done.promise, failed]), patienceMs, () =>
+      notDone(texts.length - latenciesMs.length),
+    )
+  } finally {
+    await writer.close()
+    await stream.stop()
+  }
+  latenciesMs.sort((a, b) => a - b)
+  return {
+    wantedPerSecond: perSecond,
+    achievedPerSecond: latenciesMs.length / ((lastAckMs - startMs) / 1000),
+    p50Ms: percentile(latenciesMs, 0.5),
+    p99Ms: percentile(latenciesMs, 0.99),
+    p999Ms: percentile(latenciesMs, 0.999),
+    worstMs: latenciesMs.at(-1) ?? 0,
+  }
+}
+
+/** Resolves when all are durable; a send is not waited for before the next one. */
+async function sendOnSchedule(
+  writer: Writer,
+  topic: string,
+  texts: readonly string[],
+  { startMs, perSecond }: { startMs: number; perSecond: number },
+): Promise<void> {
+  const sends: Promise<void>[] = []
+  let next = 0
+  while (next < texts.length) {
+    const elapsedMs = monotonicMs() - startMs
+    const due: OutgoingMessage[][] = Array.from({ length: benchPartitions }, () => [])
+    for (; next < texts.length && dueMs(next, perSecond) <= elapsedMs; next++) {
+      due[next % benchPartitions]?.push(benchMessage(texts[next] ?? '', next))
+    }
+    for (const [partition, messages] of due.entries()) {
+      if (messages.length > 0) sends.push(writer.send(topic, partition, messages))
+    }
+    if (next < texts.length) await sleep(Math.max(tickMs, dueMs(next, perSecond) - (monotonicMs() - startMs)))
+  }
+  await Promise.all(sends)
+}
+
+const notDone = (missing: number): LabelstreamError =>
+  new LabelstreamError('INTERNAL', `${missing} scores were still missing two minutes after the last message`)
