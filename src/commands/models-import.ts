@@ -1,5 +1,5 @@
 import { importModel } from '../models/import.ts'
-import { goldenTexts } from '../train/golden.ts'
+import { goldenTexts } from '../models/golden.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import type { CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'

@@ -2,8 +2,7 @@ import { createInterface } from 'node:readline'
 import { LabelstreamError } from '../core/errors.ts'
 import { changesScores, uncalibratedScores } from '../models/decision.ts'
 import { openModel } from '../models/folder.ts'
-import { scoreTexts, type TextScores } from '../stream/score-texts.ts'
-import { Serving } from '../stream/serving.ts'
+import { Serving, type TextScores } from '../stream/serving.ts'
 import type { CommandContext, CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { scoreTable } from './output.ts'
@@ -39,9 +38,7 @@ export const scoreCommand: CommandSpec = {
       const results: ScoreResult[] = []
       for (let start = 0; start < texts.length; start += chunkTexts) {
         const chunk = texts.slice(start, start + chunkTexts)
-        const scored = await scoreTexts(serving.scorer, chunk, {
-          budgetTokens: settings['batch.budgetTokens'],
-        })
+        const scored = await serving.score(chunk)
         for (const [index, outcome] of scored.entries())
           results.push(resultOf(serving, chunk[index] ?? '', outcome))
       }

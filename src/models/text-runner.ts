@@ -3,19 +3,16 @@ import { Inference, type InferenceOptions } from '../runtime/inference.ts'
 import { runSorted } from '../runtime/sorted-run.ts'
 import { TokenizerPool } from '../text/tokenizer-pool.ts'
 
-/** How texts go through an encoder outside of the stream. */
-export interface TextRunnerOptions {
-  readonly provider: InferenceOptions['provider']
-  readonly precision: InferenceOptions['precision']
-  /** Threads of one inference process; 0 takes every core. */
-  readonly threads: number
-  readonly deadlineMs: number
+/** How texts go through an encoder. */
+export interface TextRunnerOptions extends Pick<
+  InferenceOptions,
+  'provider' | 'precision' | 'autoOnCpu' | 'threads' | 'deadlineMs' | 'onRestart' | 'onLog'
+> {
   readonly tokenizerThreads: number
-  /** Most padded tokens in one batch. */
+  /** Most padded tokens in one batch of `run`. */
   readonly budgetTokens: number
   readonly maxWindows: number
   readonly strideTokens: number
-  readonly onLog?: InferenceOptions['onLog']
 }
 
 /** Good on a CPU, and in fp32: what training and evaluation compare is not to depend on rounding. */
@@ -42,16 +39,16 @@ export interface TextRows {
 /** A folder's encoder and tokenizer, ready to turn many texts into rows of numbers. */
 export class TextRunner {
   readonly inference: Inference
-  readonly #tokenizer: TokenizerPool
+  readonly tokenizer: TokenizerPool
   readonly #budgetTokens: number
 
   private constructor(inference: Inference, tokenizer: TokenizerPool, budgetTokens: number) {
     this.inference = inference
-    this.#tokenizer = tokenizer
+    this.tokenizer = tokenizer
     this.#budgetTokens = budgetTokens
   }
 
-  /** Throws what Inference.start and TokenizerPool.start throw. */
+  /** Throws what Inference.start and TokenizerPool.start throw; then neither is left running. */
   static async start(
     model: {
       readonly folder: string
@@ -61,31 +58,24 @@ export class TextRunner {
     output: InferenceOptions['output'],
     options: TextRunnerOptions = defaultTextRunner,
   ): Promise<TextRunner> {
-    const { provider, precision, threads, deadlineMs, onLog } = options
     const { folder, fileDigests, maxTokens } = model
-    const tokenizer = await TokenizerPool.start({
-      folder,
-      threads: options.tokenizerThreads,
-      maxTokens,
-      maxWindows: options.maxWindows,
-      strideTokens: Math.min(options.strideTokens, Math.floor((maxTokens - 2) / 2)),
-    })
-    try {
-      const inference = await Inference.start({
+    const { tokenizerThreads, maxWindows, strideTokens, budgetTokens, ...inferenceOptions } = options
+    const starting = await Promise.allSettled([
+      TokenizerPool.start({
         folder,
-        output,
-        provider,
-        precision,
-        threads,
-        deadlineMs,
-        expectedDigests: fileDigests,
-        ...(onLog === undefined ? {} : { onLog }),
-      })
-      return new TextRunner(inference, tokenizer, options.budgetTokens)
-    } catch (error) {
-      await tokenizer.close()
-      throw error
+        threads: tokenizerThreads,
+        maxTokens,
+        maxWindows,
+        strideTokens: Math.min(strideTokens, Math.floor((maxTokens - 2) / 2)),
+      }),
+      Inference.start({ ...inferenceOptions, folder, output, expectedDigests: fileDigests }),
+    ])
+    const [tokenizer, inference] = starting
+    if (tokenizer.status === 'fulfilled' && inference.status === 'fulfilled') {
+      return new TextRunner(inference.value, tokenizer.value, budgetTokens)
     }
+    for (const part of starting) if (part.status === 'fulfilled') await part.value.close()
+    throw tokenizer.status === 'rejected' ? tokenizer.reason : (inference as PromiseRejectedResult).reason
   }
 
   /** One row a text, in order. `onProgress` hears how many of the windows are done. Throws what Inference.run throws. */
@@ -93,7 +83,7 @@ export class TextRunner {
     texts: readonly string[],
     onProgress?: (done: number, total: number) => void,
   ): Promise<TextRows> {
-    const tokenized = await this.#tokenizer.tokenize(texts)
+    const tokenized = await this.tokenizer.tokenize(texts)
     const windows = tokenized.flatMap((text) => text.windows)
     const rows = await runSorted(this.inference, windows, {
       budgetTokens: this.#budgetTokens,
@@ -104,7 +94,7 @@ export class TextRunner {
     let window = 0
     tokenized.forEach((text, place) => {
       for (let count = 0; count < text.windows.length; count++) {
-        poolMaximum(values.subarray(place * width, (place + 1) * width), rows[window])
+        poolMaximum(values.subarray(place * width, (place + 1) * width), rows[window] ?? new Float32Array())
         window++
       }
     })
@@ -117,12 +107,13 @@ export class TextRunner {
 
   /** Ends the inference process and the tokenising threads. */
   async close(): Promise<void> {
-    await Promise.all([this.inference.close(), this.#tokenizer.close()])
+    await Promise.all([this.inference.close(), this.tokenizer.close()])
   }
 }
 
-function poolMaximum(pooled: Float32Array, row: Float32Array | undefined): void {
-  row?.forEach((value, column) => {
-    if (value > (pooled[column] ?? Infinity)) pooled[column] = value
-  })
+/** Raises `pooled` to the maximum of itself and `row`, number by number: how windows of one text are joined. */
+export function poolMaximum(pooled: Float32Array, row: Float32Array): void {
+  for (let column = 0; column < pooled.length; column++) {
+    pooled[column] = Math.max(pooled[column] ?? -Infinity, row[column] ?? -Infinity)
+  }
 }

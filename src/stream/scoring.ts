@@ -1,6 +1,6 @@
 import { monotonicMs } from '../core/clock.ts'
 import { LabelstreamError } from '../core/errors.ts'
-import { poolMaximum } from './pooling.ts'
+import { poolMaximum } from '../models/text-runner.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import { assertBatchLimits, nextDispatch, type BatchLimits } from './batcher.ts'
 import { notScorable } from './bisection.ts'
@@ -21,8 +21,11 @@ export interface ScoringOptions {
 export interface ScoringEffects {
   /** More windows are on their way. */
   readonly moreExpected: () => boolean
-  /** All windows of the text are scored; `message.logits` holds the pooled logits. */
-  readonly scored: (message: InFlightMessage) => void
+  /**
+   * All windows of the text are scored; `message.logits` holds the pooled logits. Returns other messages that have
+   * their outcome by that.
+   */
+  readonly scored: (message: InFlightMessage) => readonly InFlightMessage[]
   readonly dead: (message: InFlightMessage, stage: DeadLetterStage, error: LabelstreamError) => void
   /** A batch was taken in; some of these messages may have their outcome now. */
   readonly settled: (messages: readonly InFlightMessage[]) => void
@@ -170,8 +173,7 @@ export class Scoring {
       if (message === undefined || !message.open) continue
       pool(message, result.values.subarray(index * result.width, (index + 1) * result.width))
       if (message.windowsLeft > 0) continue
-      this.#effects.scored(message)
-      settled.push(message)
+      settled.push(message, ...this.#effects.scored(message))
     }
     this.#effects.settled(settled)
   }

@@ -1,88 +1,76 @@
 import { LabelstreamError } from '../core/errors.ts'
 import { decide } from '../models/decision.ts'
 import type { Model } from '../models/folder.ts'
+import { checkGolden } from '../models/golden.ts'
+import { decideAll } from '../models/score-matrix.ts'
 import { autoPrecisionOnCpu, decisionFor } from '../models/served-precision.ts'
-import { Inference, type InferenceOptions } from '../runtime/inference.ts'
-import { TokenizerPool } from '../text/tokenizer-pool.ts'
+import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import type { Scorer } from './ports.ts'
-import { scoreTexts } from './score-texts.ts'
 
-export interface ServingOptions extends Pick<
-  InferenceOptions,
-  'provider' | 'precision' | 'threads' | 'deadlineMs' | 'onRestart' | 'onLog'
-> {
+export interface ServingOptions extends TextRunnerOptions {
   /** Longest window; 0 takes the model's own. */
   readonly maxTokens: number
-  readonly maxWindows: number
-  readonly strideTokens: number
-  readonly tokenizerThreads: number
-  /** Most padded tokens in one batch of `scoreTexts`. */
-  readonly budgetTokens: number
 }
 
 /** How far scores of golden texts may be from the manifest's, by precision of the arithmetic. */
 const goldenTolerance: Readonly<Record<string, number>> = { fp32: 0.002, fp16: 0.02, int8: 0.25 }
 const neutralText = 'This is a text.'
 
+/** One text's outcome, in the model's label order. */
+export interface TextScores {
+  /** Windows pooled by their maximum, before calibration. */
+  readonly logits: Float32Array
+  readonly scores: Float32Array
+  readonly decided: readonly string[]
+}
+
 /** One model version, warm: its tokenizer threads and its inference process. */
 export class Serving {
   readonly model: Model
   readonly scorer: Scorer
-  readonly inference: Inference
-  readonly #tokenizer: TokenizerPool
+  readonly #runner: TextRunner
 
-  private constructor(model: Model, scorer: Scorer, inference: Inference, tokenizer: TokenizerPool) {
+  private constructor(model: Model, scorer: Scorer, runner: TextRunner) {
     this.model = model
     this.scorer = scorer
-    this.inference = inference
-    this.#tokenizer = tokenizer
+    this.#runner = runner
   }
 
   /**
    * Starts tokenizer threads and inference process and scores the manifest's golden texts.
-   * Throws MODEL_CORRUPT when the scores differ from the manifest's, and what the two throw.
+   * Throws MODEL_CORRUPT when the scores differ from the manifest's, SETTING_INVALID for a window that the model
+   * does not take, and what the two throw.
    */
-  static async start(model: Model, options: ServingOptions): Promise<Serving> {
-    const maxTokens = windowTokens(model, options.maxTokens)
-    const starting = await Promise.allSettled([
-      TokenizerPool.start({
-        folder: model.folder,
-        threads: options.tokenizerThreads,
-        maxTokens,
-        maxWindows: options.maxWindows,
-        strideTokens: options.strideTokens,
-      }),
-      Inference.start({
-        folder: model.folder,
-        output: 'logits',
-        provider: options.provider,
-        precision: options.precision,
-        autoOnCpu: autoPrecisionOnCpu(model.manifest),
-        threads: options.threads,
-        deadlineMs: options.deadlineMs,
-        expectedDigests: model.fileDigests,
-        ...(options.onRestart === undefined ? {} : { onRestart: options.onRestart }),
-        ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
-      }),
-    ])
-    const [tokenizer, inference] = starting
-    if (tokenizer.status === 'rejected' || inference.status === 'rejected') {
-      for (const part of starting) if (part.status === 'fulfilled') await part.value.close()
-      throw tokenizer.status === 'rejected' ? tokenizer.reason : (inference as PromiseRejectedResult).reason
-    }
-    const scorer = scorerOf(model, maxTokens, tokenizer.value, inference.value)
-    const serving = new Serving(model, scorer, inference.value, tokenizer.value)
+  static async start(model: Model, { maxTokens: wanted, ...options }: ServingOptions): Promise<Serving> {
+    const maxTokens = windowTokens(model, wanted)
+    const runner = await TextRunner.start({ ...model, maxTokens }, 'logits', {
+      autoOnCpu: autoPrecisionOnCpu(model.manifest),
+      ...options,
+    })
     try {
-      await checkGoldenTexts(model, scorer, options.budgetTokens)
+      await checkGoldenTexts(model, runner)
+      return new Serving(model, scorerOf(model, maxTokens, runner), runner)
     } catch (error) {
-      await serving.close()
+      await runner.close()
       throw error
     }
-    return serving
+  }
+
+  get inference(): TextRunner['inference'] {
+    return this.#runner.inference
+  }
+
+  /** Scores texts without a stream: the same windows, pooling and decisions, in batches of like lengths. */
+  async score(texts: readonly string[]): Promise<TextScores[]> {
+    const { values } = await this.#runner.run(texts)
+    return texts.map((_text, row) => {
+      const logits = values.values.subarray(row * values.columns, (row + 1) * values.columns)
+      return { logits, ...this.scorer.decide(logits) }
+    })
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#tokenizer.close(), this.inference.close()])
+    await this.#runner.close()
   }
 }
 
@@ -94,7 +82,7 @@ function windowTokens(model: Model, wanted: number): number {
   )
 }
 
-function scorerOf(model: Model, maxTokens: number, tokenizer: TokenizerPool, inference: Inference): Scorer {
+function scorerOf(model: Model, maxTokens: number, { tokenizer, inference }: TextRunner): Scorer {
   const { name, version, digest, labels } = model
   const decision = decisionFor(model, inference.info.precision)
   return {
@@ -109,24 +97,10 @@ function scorerOf(model: Model, maxTokens: number, tokenizer: TokenizerPool, inf
 }
 
 /** Proves that this machine computes what the model's maker saw. */
-async function checkGoldenTexts(model: Model, scorer: Scorer, budgetTokens: number): Promise<void> {
+async function checkGoldenTexts(model: Model, runner: TextRunner): Promise<void> {
   const { golden } = model.manifest
-  const results = await scoreTexts(
-    scorer,
-    golden.map(({ text }) => text),
-    { budgetTokens },
-  )
-  const tolerance = goldenTolerance[scorer.model.precision] ?? 0.02
-  for (const [index, { scores }] of results.entries()) {
-    for (const [column, label] of scorer.labels.entries()) {
-      const expected = golden[index]?.scores[label]
-      const score = scores[column] ?? NaN
-      // written so that NaN fails too
-      if (expected === undefined || Math.abs(score - expected) <= tolerance) continue
-      throw new LabelstreamError(
-        'MODEL_CORRUPT',
-        `model ${model.name}@${model.version}: golden text ${index + 1} scores ${score.toFixed(4)} for ${label}, the manifest says ${expected.toFixed(4)}`,
-      )
-    }
-  }
+  const { precision } = runner.inference.info
+  const { values } = await runner.run(golden.map(({ text }) => text))
+  const { scores } = decideAll(decisionFor(model, precision), values)
+  checkGolden(model.folder, golden, model.labels, scores, goldenTolerance[precision])
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { type Metrics, evaluateScores } from '../evaluation/metrics.ts'
 import type { Model } from '../models/folder.ts'
+import { decisionFor } from '../models/served-precision.ts'
 import { decideAll, scoresByLabel } from '../models/score-matrix.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import type { Decision } from '../models/decision.ts'
@@ -33,13 +34,14 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const dataset = datasetOf(data, [...model.labels])
   const runner = await TextRunner.start(model, 'logits', options.runner)
+  const served = decisionFor(model, runner.inference.info.precision)
   const logits = await runner
     .run(
       dataset.rows.map(({ text }) => text),
       options.onProgress,
     )
     .finally(() => runner.close())
-  const decision = withThreshold(model.decision, options.threshold)
+  const decision = withThreshold(served, options.threshold)
   const { scores, decided } = decideAll(decision, logits.values)
   const thresholds = decision.labels.map(({ threshold }) => threshold)
   if (options.predictionsPath !== undefined) {

@@ -13,14 +13,15 @@ import { passGate } from './champion-gate.ts'
 import { type Dataset, positivesOf, targetsOf } from './dataset.ts'
 import { type DecisionOptions, defaultDecisionOptions, fitDecision } from './decision-fit.ts'
 import type { GateResult } from './gate.ts'
-import { checkGolden, goldenOf, goldenTexts } from './golden.ts'
+import { checkGolden, goldenOf, goldenTexts } from '../models/golden.ts'
 import { readEncoder, trainedConfigJson, transformersCode } from './model-files.ts'
 import { type PrepareOptions, type Prepared, prepare } from './prepare.ts'
 import { type OnTrainingProgress, checkInterrupted } from './progress.ts'
 import { renderReport } from './report.ts'
-import { type StrategyName, strategyOf } from './strategies.ts'
+import { type Strategy, type StrategyName, strategyOf } from './strategies.ts'
 import { trainEncoder } from './train-encoder.ts'
 import { trainHead } from './train-head.ts'
+import { trainPerLabel } from './train-per-label.ts'
 import { type HyperparameterChanges, type Trained, type TrainingRun, dataParts } from './training-run.ts'
 
 export interface RetrainOptions extends PrepareOptions {
@@ -82,16 +83,17 @@ export async function retrain(
   const encoder = await openEncoder(options.base, options.modelsFolder)
   const files = await readEncoder(encoder)
   const { pooling = 'mean' } = options
-  if (strategy.trains !== 'all' && pooling !== 'mean') {
+  if (strategy.trains.startsWith('head') && pooling !== 'mean') {
     throw new LabelstreamError(
       'SETTING_INVALID',
-      `strategy ${strategy.name} pools by mean; ${pooling} needs full-linear or full-dense`,
+      `strategy ${strategy.name} pools by mean; ${pooling} needs full-linear, full-dense or per-label`,
     )
   }
   const configJson = trainedConfigJson(files.configJson, {
     labels: prepared.split.train.labels,
     headHiddenSizes: strategy.headHiddenSizes,
     pooling,
+    separateEncoders: strategy.trains === 'one-model-per-label',
   })
   const warnings = [...prepared.warnings]
   const run: TrainingRun = {
@@ -108,7 +110,7 @@ export async function retrain(
     onWarning: (message) => warnings.push(message),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   }
-  const trained = await (strategy.trains === 'head' ? trainHead(run) : trainEncoder(run))
+  const trained = await trainersOf[strategy.trains](run)
   checkInterrupted(options.signal)
   onProgress({ phase: 'compare', done: 0, total: 1 })
   const outcome = await judge(options, prepared, trained)
@@ -137,6 +139,13 @@ export async function retrain(
     warnings,
     report: `${written.path}/report.html`,
   }
+}
+
+const trainersOf: { readonly [Kind in Strategy['trains']]: (run: TrainingRun) => Promise<Trained> } = {
+  head: trainHead,
+  all: trainEncoder,
+  'head-then-all': trainEncoder,
+  'one-model-per-label': trainPerLabel,
 }
 
 interface Outcome {

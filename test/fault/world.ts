@@ -6,7 +6,6 @@ import { connectKafka, type KafkaClient } from '../../src/kafka/connect.ts'
 import { type LocalKafka, startLocalKafka } from '../../src/kafka/local-broker.ts'
 import { openModel } from '../../src/models/folder.ts'
 import { Serving } from '../../src/stream/serving.ts'
-import { scoreTexts } from '../../src/stream/score-texts.ts'
 import { writeSmallModel } from '../support/small-model.ts'
 import { BrokerProxies } from './proxy.ts'
 import { secretWord, someTexts } from './texts.ts'
@@ -89,7 +88,7 @@ async function referenceScores(
     budgetTokens: 1_024,
   })
   try {
-    const scored = await scoreTexts(serving.scorer, texts, { budgetTokens: 1_024 })
+    const scored = await serving.score(texts)
     return scored.map(({ scores }) =>
       Object.fromEntries(serving.scorer.labels.map((label, index) => [label, scores[index] ?? NaN])),
     )

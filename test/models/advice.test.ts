@@ -5,7 +5,7 @@ import { packageRoot } from '../../src/core/paths.ts'
 import { openModel } from '../../src/models/folder.ts'
 import { decideAll, scoresByLabel } from '../../src/models/score-matrix.ts'
 import { TextRunner } from '../../src/models/text-runner.ts'
-import { checkGolden } from '../../src/train/golden.ts'
+import { checkGolden } from '../../src/models/golden.ts'
 import { readJsonLines } from '../../src/train/json-lines.ts'
 import { normalText } from '../../src/train/split.ts'
 

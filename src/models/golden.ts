@@ -1,6 +1,6 @@
 import { LabelstreamError } from '../core/errors.ts'
 import type { Matrix } from '../evaluation/matrix.ts'
-import type { ClassifierManifest } from '../models/manifest.ts'
+import type { ClassifierManifest } from './manifest.ts'
 
 /**
  * Texts whose scores every version records, so that a served model can be checked against the trained one.
