@@ -48,6 +48,8 @@ export const benchCommand: CommandSpec = {
       ...benchTopics(part),
       ...(local === undefined ? {} : { 'kafka.brokers': local.brokers }),
       'http.port': 0,
+      // texts that are taken in a circle would come from memory
+      'stream.cacheEntries': 0,
     })
     try {
       const backlog = settingsFor('backlog')

@@ -52,11 +52,7 @@ export class Stream {
    * Checks topics and model, warms the inference process, joins the group, in that order: a member that cannot
    * score must not be given partitions. Throws what is wrong first; then nothing is left running.
    */
-  static async start(
-    settings: Settings,
-    log: Logger,
-    onEndToEnd?: OnEndToEnd,
-  ): Promise<Stream> {
+  static async start(settings: Settings, log: Logger, onEndToEnd?: OnEndToEnd): Promise<Stream> {
     const client = kafkaClientOf(settings, log)
     const registry = registryOf(settings)
     const closers: (() => Promise<void>)[] = []
@@ -111,6 +107,7 @@ export class Stream {
             maxWaitMs: settings['batch.maxWaitMs'],
           },
           maxInFlightBytes: settings['stream.maxInFlightBytes'],
+          cacheEntries: settings['stream.cacheEntries'],
           commitIntervalMs: settings['stream.commitIntervalMs'],
           transactions: {
             transactionMs: settings['exactlyOnce.transactionMs'],

@@ -138,6 +138,10 @@ export const catalogue = {
       help: 'Most bytes of messages read and not yet finished; above it the partitions are paused.',
     },
   ),
+  'stream.cacheEntries': setting(z.int().min(0).max(10_000_000), {
+    default: 10_000,
+    help: 'Texts whose scores are kept, so that identical ones are scored once; 0 scores every text.',
+  }),
   'stream.commitIntervalMs': setting(milliseconds(10, 60_000), {
     default: 1_000,
     help: 'How often finished offsets are committed.',

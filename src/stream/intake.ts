@@ -21,6 +21,8 @@ export interface IntakeOptions {
 export interface IntakeEffects {
   /** Whether tokenised windows can be taken in. */
   readonly room: () => boolean
+  /** Whether the text is to be scored; if not, its outcome is known now or comes with another message's. */
+  readonly toScore: (message: InFlightMessage, text: string) => boolean
   readonly tokenized: (texts: readonly Tokenized[]) => void
   readonly dead: (message: InFlightMessage, stage: DeadLetterStage, error: LabelstreamError) => void
   /** A chunk was finished: outcomes may be known, and room may be there. */
@@ -202,7 +204,7 @@ export class Intake {
   }
 
   #tokenize(chunk: readonly InFlightMessage[], decoded: readonly Decoded[]): void {
-    const live = decoded.filter((item) => item.message.open)
+    const live = decoded.filter(({ message, text }) => message.open && this.#effects.toScore(message, text))
     if (live.length > 0) this.#lane.start(live, 'tokenize')
     if (live.length < chunk.length) this.#effects.settled(chunk)
   }

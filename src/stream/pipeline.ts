@@ -21,6 +21,7 @@ import type {
   TransactionPort,
   WriterPort,
 } from './ports.ts'
+import { ScoreMemory } from './score-memory.ts'
 import { ScoreBuilder } from './scored-message.ts'
 import { Scoring } from './scoring.ts'
 import { Totals, type PipelineTotals } from './totals.ts'
@@ -42,6 +43,8 @@ export interface PipelineOptions {
    * the budget has tokens (at least 768): that is some tens of batches, and about 2 % of padding.
    */
   readonly poolWindows?: number
+  /** Texts whose scores are kept for identical ones; 0 (or nothing): every text is scored by itself. */
+  readonly cacheEntries?: number
   /** Most messages (1,000) and bytes (900,000: brokers take 1 MiB unless told otherwise) in one send. */
   readonly sendMessages?: number
   readonly sendBytes?: number
@@ -76,6 +79,7 @@ export class Pipeline {
   readonly #plan: OutputPlan
   readonly #intake: Intake
   readonly #scoring: Scoring
+  readonly #memory: ScoreMemory
   readonly #totals: Totals
   readonly #finished = promiseWithSettlers()
   #budget: ByteBudget
@@ -92,6 +96,7 @@ export class Pipeline {
     this.#ports = ports
     this.#plan = plan
     this.#budget = new ByteBudget(options.maxInFlightBytes)
+    this.#memory = new ScoreMemory(options.cacheEntries ?? 0)
     const { scorer, formats, metrics } = ports
     const builder = new ScoreBuilder(scorer, formats.encodeScores, metrics)
     this.#totals = new Totals(metrics, `${scorer.model.name}@${scorer.model.version}`)
@@ -106,7 +111,11 @@ export class Pipeline {
         ...shared,
         moreExpected: () => this.#moreExpected(),
         scored: (message) => {
-          message.outcome = builder.build(message, wallClockMs())
+          const alike = this.#memory.scored(message)
+          const now = wallClockMs()
+          message.outcome = builder.build(message, now)
+          for (const other of alike) other.outcome = builder.build(other, now)
+          return alike
         },
       },
     )
@@ -123,6 +132,12 @@ export class Pipeline {
       {
         ...shared,
         room: () => this.#scoring.waiting < poolWindows,
+        toScore: (message, text) => {
+          const admission = this.#memory.admit(message, text)
+          if (admission !== 'score') metrics.cacheHit()
+          if (admission === 'known') message.outcome = builder.build(message, wallClockMs())
+          return admission === 'score'
+        },
         tokenized: (texts) => {
           this.#scoring.add(texts)
         },
@@ -276,6 +291,7 @@ export class Pipeline {
     this.#epoch = undefined
     this.#intake.drop()
     this.#scoring.drop()
+    this.#memory.dropInFlight()
     const wasPaused = this.#budget.paused
     this.#budget = new ByteBudget(this.#options.maxInFlightBytes)
     this.#ports.metrics.inFlightBytes(0)
@@ -327,6 +343,9 @@ export class Pipeline {
     const outgoing = this.#ports.formats.deadLetter(message.source, stage, error)
     const sizeBytes = messageBytes(outgoing)
     message.outcome = { kind: 'deadLetter', sizeBytes, message: outgoing, reason: error.code }
+    // that this one cannot be scored is proven for this one alone: the others have their own try
+    const alike = this.#memory.lost(message)
+    if (alike.length > 0) this.#intake.add(alike)
   }
 
   /** Some of these messages may have their outcome now, and there may be room or work. */

@@ -146,4 +146,6 @@ export interface PipelineMetrics {
   retried(code: string): void
   score(label: string, probability: number): void
   decided(label: string): void
+  /** A text was not scored because an identical one was or is being scored. */
+  cacheHit(): void
 }

@@ -15,6 +15,11 @@ const catalogue = {
     labels: ['reason'],
   },
   published_total: { type: 'counter', help: 'Score events acknowledged by the brokers.', labels: [] },
+  cache_hits_total: {
+    type: 'counter',
+    help: 'Texts not scored again, because an identical one was in flight or in the cache.',
+    labels: [],
+  },
   batches_total: {
     type: 'counter',
     help: 'Batches sent to inference, by why they were sent then.',

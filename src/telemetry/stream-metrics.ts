@@ -17,6 +17,7 @@ export class StreamMetrics {
   readonly #scores = new Map<string, BoundHistogram>()
   readonly #published: BoundCounter
   readonly #rebalances: BoundCounter
+  readonly #cacheHits: BoundCounter
   readonly #batchTexts: BoundHistogram
   readonly #batchPaddedTokens: BoundHistogram
   readonly #inferenceSeconds: BoundHistogram
@@ -33,6 +34,7 @@ export class StreamMetrics {
     this.#onEndToEnd = onEndToEnd
     this.#published = metrics.counter('published_total', {})
     this.#rebalances = metrics.counter('rebalances_total', {})
+    this.#cacheHits = metrics.counter('cache_hits_total', {})
     this.#batchTexts = metrics.histogram('batch_texts', {})
     this.#batchPaddedTokens = metrics.histogram('batch_padded_tokens', {})
     this.#inferenceSeconds = metrics.histogram('inference_seconds', {})
@@ -121,6 +123,10 @@ export class StreamMetrics {
 
   decided(label: string): void {
     this.#counter(`decided ${label}`, () => this.#metrics.counter('label_decisions_total', { label })).inc()
+  }
+
+  cacheHit(): void {
+    this.#cacheHits.inc()
   }
 
   inferenceRestarted(reason: 'crashed' | 'hung'): void {

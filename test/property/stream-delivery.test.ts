@@ -54,15 +54,19 @@ async function startPipeline(
   world: StreamWorld,
   crashes: number,
   writer: WriterPort | TransactionPort = world.writer,
+  cacheEntries = 0,
 ) {
   const scorer = pretendedScorer(world, crashes)
-  const pipeline = await Pipeline.create(options, {
-    writer,
-    scorer,
-    formats: pretendedFormats(world),
-    metrics: noMetrics,
-    random: world.random.next,
-  })
+  const pipeline = await Pipeline.create(
+    { ...options, cacheEntries },
+    {
+      writer,
+      scorer,
+      formats: pretendedFormats(world),
+      metrics: noMetrics,
+      random: world.random.next,
+    },
+  )
   const reader = new PretendedReader(world, pipeline.handlers)
   await pipeline.start(reader)
   return { pipeline, reader }
@@ -114,6 +118,37 @@ describe('the pipeline, over random faults', () => {
           await pipeline.untilEnd(world.endOffsets)
           await pipeline.stop({ deadlineMs: 1_000 })
           world.check(true)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  test('keeps every promise when identical texts are scored once, through rebalances, stops and restarts', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        partitions,
+        fc.integer(),
+        fc.array(interruption, { maxLength: 5 }),
+        fc.constantFrom(1, 4, 1_000),
+        async (texts, seed, interruptions, cacheEntries) => {
+          const world = new StreamWorld(texts, seededRandom(seed), 7)
+          const start = () => startPipeline(world, 0.1, world.transactions, cacheEntries)
+          let { pipeline, reader } = await start()
+          for (const { turns, what } of interruptions) {
+            for (let turn = 0; turn < turns; turn++) await nextTurn()
+            if ('keep' in what) {
+              reader.assign([...texts.keys()].filter((partition) => (what.keep >> partition) & 1))
+            } else {
+              await pipeline.stop({ deadlineMs: what.stopWithinMs })
+              ;({ pipeline, reader } = await start())
+            }
+          }
+          reader.assign([...texts.keys()])
+          await pipeline.untilEnd(world.endOffsets)
+          await pipeline.stop({ deadlineMs: 1_000 })
+          world.check(false)
+          assert.equal(pipeline.inFlightBytes, 0)
         },
       ),
       { numRuns: 60 },

@@ -137,6 +137,57 @@ const until = (condition: () => boolean): Promise<void> =>
 const hasCode = (code: string) => (error: unknown) => error instanceof LabelstreamError && error.code === code
 
 describe('Pipeline', () => {
+  test('scores identical texts once, and gives each message its own event in its place', async () => {
+    let windows = 0
+    let hits = 0
+    const { fetch, end, events, sent } = await started({
+      options: { cacheEntries: 100 },
+      metrics: { cacheHit: () => hits++ },
+      inference: {
+        run: (batch) => {
+          windows += batch.length
+          return Promise.resolve(resultOf(batch))
+        },
+      },
+    })
+    fetch(['same', 'other', 'same'])
+    fetch(['same', 'new'], 3)
+    await end(5)
+    assert.equal(windows, 3)
+    assert.equal(hits, 2)
+    assert.deepEqual(
+      sent.map(({ message }) => message.value?.toString()),
+      [0, 1, 2, 3, 4].map((offset) => `texts/0/${offset}`),
+    )
+    assert.deepEqual(events.map(({ tokens, windows: count }) => [tokens, count]).sort(), [
+      [3, 1],
+      [4, 1],
+      [4, 1],
+      [4, 1],
+      [5, 1],
+    ])
+  })
+
+  test('a text that cannot be scored is tried for each of its messages, and all are dead letters', async () => {
+    const { fetch, end, sent } = await started({
+      options: { cacheEntries: 100 },
+      inference: {
+        run: (batch) =>
+          batch.some((window) => window.length === 6)
+            ? Promise.reject(new LabelstreamError('INFERENCE_CRASHED', 'gone'))
+            : Promise.resolve(resultOf(batch)),
+      },
+    })
+    fetch(['poison', 'poison', 'fine', 'poison'])
+    await end(4)
+    assert.deepEqual(sent.map(({ topic }) => topic).sort(), [
+      'dead-letters',
+      'dead-letters',
+      'dead-letters',
+      'scores',
+    ])
+  })
+
   test('keeps key and headers, adds the model, and says where the event is from', async () => {
     const { sent, events, fetch, end } = await started({ partitions: 6 })
     for (const partition of [0, 1, 2, 3, 5]) fetch([], 0, partition)

@@ -38,7 +38,8 @@ export class StreamWorld {
   generation = 0
   readonly #sending = new Set<string>()
 
-  constructor(partitions: readonly (readonly PretendedText[])[], random: Random) {
+  /** `different`: so few texts of each kind there are, if not one a message. */
+  constructor(partitions: readonly (readonly PretendedText[])[], random: Random, different?: number) {
     this.random = random
     partitions.forEach((texts, partition) => {
       let offset = 0
@@ -50,7 +51,10 @@ export class StreamWorld {
           offset: offset++,
           timestampMs: 1_000,
           key: Buffer.from(`k${offset}`),
-          value: valueOf(text, partition * 100_000 + offset, random),
+          value:
+            different === undefined
+              ? valueOf(text, partition * 100_000 + offset, 3 + random.integer(60))
+              : valueOf(text, offset % different, 3 + (offset % different)),
           headers: offset % 2 === 0 ? { kept: 'yes' } : {},
         }
       })
@@ -346,12 +350,12 @@ export const noMetrics: PipelineMetrics = {
   retried: () => undefined,
   score: () => undefined,
   decided: () => undefined,
+  cacheHit: () => undefined,
 }
 
 const poisonToken = 666
 
-function valueOf(text: PretendedText, number: number, random: Random): Buffer | null {
-  const length = 3 + random.integer(60)
+function valueOf(text: PretendedText, number: number, length: number): Buffer | null {
   switch (text.kind) {
     case 'text':
       return Buffer.from(`${length}:1:${number}`)
