@@ -1,6 +1,7 @@
 /**
  * Runs the compiled tests below the folders named on the command line (default: test), quietly:
- * failures in full, then the counts. `--verbose` names every test, `--match TEXT` picks files by path.
+ * failures in full, then the counts. `--verbose` names every test, `--match TEXT` picks files by path, and
+ * `--minutes N` is how long one file may take (5).
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { quiet } from './support/quiet-reporter.mjs'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { verbose: { type: 'boolean' }, match: { type: 'string' } },
+  options: { verbose: { type: 'boolean' }, match: { type: 'string' }, minutes: { type: 'string' } },
 })
 const longSuites = ['build/test/fault', 'build/test/bench', 'build/test/soak']
 const folders = (positionals.length > 0 ? positionals : ['test']).map((folder) => join('build', folder))
@@ -30,7 +31,7 @@ if (files.length === 0) {
   process.exit(1)
 }
 
-run({ files, concurrency: 2, timeout: 300_000 })
+run({ files, concurrency: 2, timeout: 60_000 * Number(values.minutes ?? 5) })
   .on('test:fail', () => {
     process.exitCode = 1
   })

@@ -97,6 +97,7 @@ export class Stream {
         idPointer: settings['input.idPointer'],
         maxTextBytes: settings['input.maxTextBytes'],
         maxMessageBytes: settings['input.maxMessageBytes'],
+        maxHeaderBytes: settings['input.maxHeaderBytes'],
       }
       const pipeline = await Pipeline.create(
         {

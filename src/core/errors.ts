@@ -29,6 +29,7 @@ export const errorTable = {
   INPUT_MISSING_FIELD: deadLetter('The message has no text at the configured place.'),
   INPUT_EMPTY_TEXT: deadLetter('The text is empty.'),
   INPUT_TEXT_TOO_LARGE: deadLetter('The text is larger than the limit.'),
+  INPUT_HEADERS_TOO_LARGE: deadLetter('Key and headers are larger than the limit.'),
   INPUT_UNKNOWN_SCHEMA: deadLetter('The Avro schema of the message is unknown.'),
   INPUT_BAD_AVRO: deadLetter('The Avro value does not fit its schema.'),
   INPUT_BAD_LABELS: deadLetter(
@@ -80,7 +81,7 @@ export class LabelstreamError extends Error {
   readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+    super(oneLine(message), options)
     this.name = 'LabelstreamError'
     this.code = code
   }
@@ -92,6 +93,17 @@ export class LabelstreamError extends Error {
   get exitCode(): number {
     return errorTable[this.code].exitCode
   }
+}
+
+const longestMessage = 1_500
+
+/**
+ * Parts of a message come from files and messages (names, a parser's own words): none of them may break a log line,
+ * move a terminal's cursor or fill a page.
+ */
+function oneLine(message: string): string {
+  const line = message.replaceAll(/\s*[\p{Cc}\u2028\u2029]+\s*/gu, ' ')
+  return line.length <= longestMessage ? line : `${line.slice(0, longestMessage)}…`
 }
 
 /** The message of anything thrown, on one line. */

@@ -35,6 +35,10 @@ export interface ModelConfig {
   readonly problemType: ProblemType | undefined
 }
 
+/** Ten thousand labels with long names fit. */
+export const maxConfigBytes = 16 * 1_048_576
+const maxLabels = 10_000
+
 const size = (most: number) => z.int().min(1).max(most)
 const rate = z.number().min(0).lt(1)
 /** Absent and null mean the same in config.json. */
@@ -60,7 +64,7 @@ const bertSchema = z.looseObject({
   architectures: optional(z.array(z.string())),
   problem_type: optional(z.string()),
   id2label: optional(z.record(z.string(), z.string().min(1))),
-  num_labels: optional(size(100_000)),
+  num_labels: optional(size(maxLabels)),
   labelstream: optional(
     z.looseObject({
       pooling: z.string().optional(),
@@ -153,6 +157,7 @@ function fromBert(json: BertJson): ModelConfig {
 function readLabels({ id2label, num_labels }: BertJson): readonly string[] {
   if (id2label === undefined) return Array.from({ length: num_labels ?? 2 }, (_, id) => `LABEL_${id}`)
   const count = Object.keys(id2label).length
+  if (count > maxLabels) throw corrupt(`id2label has ${count} labels; at most ${maxLabels} are supported`)
   const labels = Array.from({ length: count }, (_, id) => {
     const label = id2label[String(id)]
     if (label === undefined) throw corrupt(`id2label has ${count} labels, and none with the id ${id}`)

@@ -28,6 +28,7 @@ function badAvro(why: string): LabelstreamError {
 
 function read(schema: AvroSchema, cursor: Cursor, depth: number): unknown {
   if (depth > maxDepth) throw badAvro(`it is nested more than ${String(maxDepth)} deep`)
+  cursor.countValue()
   switch (schema.kind) {
     case 'null':
       return null
@@ -89,12 +90,23 @@ function at<T>(list: readonly T[], index: number, what: string): T {
 class Cursor {
   position = 0
   readonly #bytes: Buffer
+  /**
+   * Values that may still be read, for those that take no byte: thirty record types that each hold the next one
+   * twice would make a billion of an empty message.
+   */
+  #valuesLeft: number
   /** Items that may still be read. One with a size takes at least a byte; the rest is for items without. */
   #itemsLeft: number
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes
     this.#itemsLeft = bytes.length + 1_000
+    this.#valuesLeft = 4 * bytes.length + 100_000
+  }
+
+  countValue(): void {
+    this.#valuesLeft--
+    if (this.#valuesLeft < 0) throw badAvro('it has far more values than bytes')
   }
 
   take(sizeBytes: number): Buffer {

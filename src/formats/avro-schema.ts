@@ -37,16 +37,32 @@ export function parseAvroSchema(
     json = text.trim()
   }
   try {
+    checkNesting(json)
     return parse(json, '', names)
   } catch (error) {
-    // RangeError: the stack is full
-    if (!(error instanceof SchemaFault || error instanceof RangeError)) throw error
-    const why = error instanceof SchemaFault ? error.message : 'it is nested too deeply'
-    throw new LabelstreamError('INPUT_UNKNOWN_SCHEMA', `${origin} is not a valid Avro schema: ${why}`)
+    if (!(error instanceof SchemaFault)) throw error
+    throw new LabelstreamError(
+      'INPUT_UNKNOWN_SCHEMA',
+      `${origin} is not a valid Avro schema: ${error.message}`,
+    )
   }
 }
 
 class SchemaFault extends Error {}
+
+/** JSON within JSON; three levels make a record in a record. */
+const maxNesting = 200
+
+/** What walks over a schema afterwards recurses. Level by level, so that this does not. */
+function checkNesting(json: unknown): void {
+  let level: unknown[] = [json]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxNesting) throw new SchemaFault('it is nested too deeply')
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? (Object.values(value) as unknown[]) : [],
+    )
+  }
+}
 
 function parse(json: unknown, namespace: string, names: Map<string, AvroSchema>): AvroSchema {
   if (typeof json === 'string') return byName(json, namespace, names)

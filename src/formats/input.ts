@@ -1,3 +1,4 @@
+import { LabelstreamError } from '../core/errors.ts'
 import { readAvro } from './avro-reader.ts'
 import { avroFraming, splitFramedAvro, type WriterSchemas } from './avro-value.ts'
 import { pointerOf } from './json-pointer.ts'
@@ -26,7 +27,11 @@ export interface InputOptions {
   readonly maxTextBytes: number
   /** Most bytes of a whole value; by default room for the text and for other fields. */
   readonly maxMessageBytes?: number
+  /** Most bytes of key and headers together; 65,536 by default. */
+  readonly maxHeaderBytes?: number
 }
+
+const defaultMaxHeaderBytes = 65_536
 
 /** A message that can be scored. */
 export interface InputText {
@@ -57,6 +62,7 @@ export function decodeInput(
   const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes(options.maxTextBytes)
   if (value.length > maxMessageBytes) throw textTooLarge('value', value.length, maxMessageBytes)
 
+  checkHeaders(message, options.maxHeaderBytes ?? defaultMaxHeaderBytes)
   const format = options.format === 'auto' ? detectFormat(value) : options.format
   if (format === 'text') return fromText(value, message, options)
   if (format === 'json') return fromDocument(jsonValue(value), message, options)
@@ -65,6 +71,22 @@ export function decodeInput(
     return schema.then((known) => fromDocument(readAvro(known, payload), message, options))
   }
   return fromDocument(readAvro(schema, payload), message, options)
+}
+
+/** The score goes out with the message's key and headers; they must leave room for it in a record. */
+function checkHeaders({ key, headers }: SourceMessage, maxBytes: number): void {
+  let sizeBytes = key?.length ?? 0
+  for (const name in headers) {
+    const values = headers[name]
+    for (const value of Array.isArray(values) ? values : [values]) {
+      sizeBytes += Buffer.byteLength(name) + (value === undefined ? 0 : Buffer.byteLength(value))
+    }
+  }
+  if (sizeBytes <= maxBytes) return
+  throw new LabelstreamError(
+    'INPUT_HEADERS_TOO_LARGE',
+    `key and headers have ${String(sizeBytes)} bytes, the limit is ${String(maxBytes)}`,
+  )
 }
 
 function fromText(value: Buffer, message: SourceMessage, options: InputOptions): InputText {

@@ -97,6 +97,8 @@ export class SchemaRegistry {
       const body = await this.#schemaBody(`/schemas/ids/${String(id)}`, what)
       const schema = await this.#parse(body, `${what} of the registry`, new Map(), 0)
       this.#unknownIds.delete(id)
+      // far more than any topic has; whoever may register schemas must not grow this for ever
+      if (this.#schemas.size >= 10_000) this.#schemas.clear()
       this.#schemas.set(id, schema)
       return schema
     } catch (error) {

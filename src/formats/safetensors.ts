@@ -28,7 +28,8 @@ export interface Tensor {
 }
 
 const lengthBytes = 8
-const maxHeaderBytes = 100_000_000
+/** The format allows 100 MB, which parsed take more than a gigabyte; 16 MB describe a hundred thousand tensors. */
+const maxHeaderBytes = 16_000_000
 const maxRank = 8
 
 const corrupt = (message: string, cause?: unknown): LabelstreamError =>
@@ -36,7 +37,7 @@ const corrupt = (message: string, cause?: unknown): LabelstreamError =>
 
 /**
  * The arrays of a safetensors file, in the order of their data, without copying them. The format: a 64-bit
- * header length, a JSON header (at most 100 MB) with dtype, shape and offsets, then the data without holes or
+ * header length, a JSON header (here at most 16 MB) with dtype, shape and offsets, then the data without holes or
  * overlaps (https://huggingface.co/docs/safetensors). Throws MODEL_CORRUPT when anything does not fit, and
  * MODEL_UNSUPPORTED for an element type this program does not know.
  */
@@ -144,8 +145,7 @@ export function float16Tensor(values: Float32Array, shape: readonly number[]): T
 function headerLength(bytes: Uint8Array): number {
   if (bytes.length < lengthBytes) throw corrupt(`${bytes.length} bytes are too few for a header`)
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)
-  if (length > BigInt(maxHeaderBytes))
-    throw corrupt(`a header of ${length} bytes is over the limit of 100 MB`)
+  if (length > BigInt(maxHeaderBytes)) throw corrupt(`a header of ${length} bytes is over the limit of 16 MB`)
   if (Number(length) > bytes.length - lengthBytes) {
     throw corrupt(`the header of ${length} bytes is longer than the file of ${bytes.length}`)
   }

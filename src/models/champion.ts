@@ -1,20 +1,22 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
+import { readFileLimited } from '../core/files.ts'
 import { isName, modelFolder, versionFolder } from './names.ts'
 import { verifyFolder } from './verify.ts'
 
 const championFile = 'champion'
 /** Versions that were champion, oldest first, one a line; the last is the present one. */
 const historyFile = 'champion-history'
+/** Tens of thousands of promotions. */
+const maxNamesBytes = 1_048_576
 
 /** The version that `run` serves, or undefined when none was promoted. Throws MODEL_CORRUPT for a bad file. */
 export async function readChampion(modelsFolder: string, name: string): Promise<string | undefined> {
   const path = join(modelFolder(modelsFolder, name), championFile)
-  const text = await readFile(path, 'utf8').catch(() => undefined)
-  if (text === undefined) return undefined
-  const version = text.trim()
+  const version = (await readNames(path))?.trim()
+  if (version === undefined) return undefined
   if (isName(version)) return version
   throw new LabelstreamError('MODEL_CORRUPT', `${path} does not hold a version name`)
 }
@@ -49,8 +51,17 @@ export async function rollback(modelsFolder: string, name: string): Promise<stri
 
 async function readHistory(modelsFolder: string, name: string): Promise<string[]> {
   const path = join(modelFolder(modelsFolder, name), historyFile)
-  const text = await readFile(path, 'utf8').catch(() => '')
-  return text.split('\n').filter(isName)
+  return ((await readNames(path)) ?? '').split('\n').filter(isName)
+}
+
+/** The text of a file of names; undefined when there is none. Throws FILE_UNREADABLE when it is far too large. */
+async function readNames(path: string): Promise<string | undefined> {
+  try {
+    return (await readFileLimited(path, maxNamesBytes)).toString('utf8')
+  } catch (error) {
+    if (error instanceof LabelstreamError) throw error
+    return undefined
+  }
 }
 
 const writeHistory = (modelsFolder: string, name: string, versions: readonly string[]): Promise<void> =>

@@ -2,6 +2,11 @@ import { z } from 'zod'
 import { LabelstreamError } from '../core/errors.ts'
 import { sigmoid } from '../evaluation/calibrators.ts'
 
+/** Most labels of a model; every score event names each of them. */
+const maxLabels = 10_000
+/** Ten thousand labels with names of a thousand characters fit. */
+export const maxDecisionBytes = 16 * 1_048_576
+
 const decisionSchema = z.object({
   format: z.literal(1),
   /** The precision of the logits that calibrators and thresholds were fitted on. */
@@ -13,7 +18,7 @@ const decisionSchema = z.object({
   labels: z
     .array(
       z.object({
-        label: z.string().min(1),
+        label: z.string().min(1).max(1_000),
         threshold: z.number().min(0).max(1),
         /** True when too few positives were at hand and the threshold is the one pooled over all labels. */
         pooled: z.boolean(),
@@ -22,6 +27,7 @@ const decisionSchema = z.object({
       }),
     )
     .min(1)
+    .max(maxLabels)
     .refine((rows) => new Set(rows.map((row) => row.label)).size === rows.length, 'labels repeat'),
 })
 

@@ -1,11 +1,13 @@
-import { readFile, readdir, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { LabelstreamError } from '../core/errors.ts'
+import { readFileLimited } from '../core/files.ts'
 import { readChampion } from './champion.ts'
-import { type Decision, parseDecision } from './decision.ts'
+import { type Decision, maxDecisionBytes, parseDecision } from './decision.ts'
 import { type ClassifierManifest, manifestFile } from './manifest.ts'
 import { isName, modelFolder, parseReference, versionFolder } from './names.ts'
+import { maxConfigBytes } from '../encoders/config.ts'
 import { checkInt8Decision, int8DecisionFile } from './served-precision.ts'
 import { verifyFolder } from './verify.ts'
 
@@ -55,7 +57,7 @@ export async function openModel(reference: string, modelsFolder: string): Promis
     }
   }
   const decisionPath = join(folder, 'decision.json')
-  const decision = parseDecision(await readFile(decisionPath, 'utf8'), decisionPath)
+  const decision = await readDecision(decisionPath)
   const labels = decision.labels.map(({ label }) => label)
   await checkConfigLabels(join(folder, 'config.json'), labels)
   const int8Decision = await readInt8Decision(folder, manifest, decision)
@@ -73,6 +75,9 @@ export async function openModel(reference: string, modelsFolder: string): Promis
   }
 }
 
+const readDecision = async (path: string): Promise<Decision> =>
+  parseDecision((await readFileLimited(path, maxDecisionBytes)).toString('utf8'), path)
+
 async function readInt8Decision(
   folder: string,
   manifest: ClassifierManifest,
@@ -80,7 +85,7 @@ async function readInt8Decision(
 ): Promise<Decision | undefined> {
   if (!Object.hasOwn(manifest.files, int8DecisionFile)) return undefined
   const path = join(folder, int8DecisionFile)
-  const int8Decision = parseDecision(await readFile(path, 'utf8'), path)
+  const int8Decision = await readDecision(path)
   checkInt8Decision(int8Decision, decision, path)
   return int8Decision
 }
@@ -161,7 +166,7 @@ async function checkConfigLabels(path: string, labels: readonly string[]): Promi
   const shape = z.object({ id2label: z.record(z.string(), z.string()) })
   let named: string[]
   try {
-    const { id2label } = shape.parse(JSON.parse(await readFile(path, 'utf8')))
+    const { id2label } = shape.parse(JSON.parse((await readFileLimited(path, maxConfigBytes)).toString('utf8')))
     named = labels.map((_label, column) => id2label[String(column)] ?? '')
     if (Object.keys(id2label).length !== labels.length) named = []
   } catch (error) {

@@ -4,6 +4,8 @@ import { LabelstreamError } from '../core/errors.ts'
 
 export const manifestFile = 'manifest.json'
 export const cardFile = 'README.md'
+/** Golden texts and metrics of thousands of labels fit many times. */
+export const maxManifestBytes = 16 * 1_048_576
 /** The report of the training, for people. */
 const reportFile = 'report.html'
 
@@ -16,10 +18,12 @@ const shared = {
   created: z.iso.datetime(),
   licence: z.string(),
   /** Every file of the folder but this one. */
-  files: z.record(
-    z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'not a plain file name'),
-    z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0) }),
-  ),
+  files: z
+    .record(
+      z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'not a plain file name'),
+      z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0) }),
+    )
+    .refine((files) => Object.keys(files).length <= 1_000, 'more than 1,000 files'),
 }
 
 /** A pretrained encoder without labels: what `retrain --base` starts from. */

@@ -1,8 +1,9 @@
-import { readFile, readdir, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256OfFile } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
-import { type Manifest, manifestFile, parseManifest, versionDigest } from './manifest.ts'
+import { readFileLimited } from '../core/files.ts'
+import { type Manifest, manifestFile, maxManifestBytes, parseManifest, versionDigest } from './manifest.ts'
 
 export interface Verification {
   readonly manifest: Manifest
@@ -18,12 +19,13 @@ export interface Verification {
  */
 export async function verifyFolder(folder: string): Promise<Verification> {
   const manifestPath = join(folder, manifestFile)
-  const text = await readFile(manifestPath, 'utf8').catch((error: unknown) => {
+  const bytes = await readFileLimited(manifestPath, maxManifestBytes).catch((error: unknown) => {
+    if (error instanceof LabelstreamError) throw error
     throw new LabelstreamError('MODEL_NOT_FOUND', `${folder} is no model folder: it has no ${manifestFile}`, {
       cause: error,
     })
   })
-  const manifest = parseManifest(text, manifestPath)
+  const manifest = parseManifest(bytes.toString('utf8'), manifestPath)
   for (const [file, expected] of Object.entries(manifest.files)) {
     await verifyFile(join(folder, file), expected)
   }

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
-import { readModelConfig } from '../encoders/config.ts'
+import { readFileLimited } from '../core/files.ts'
+import { maxConfigBytes, readModelConfig } from '../encoders/config.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import { buildModelGraph } from '../encoders/model.ts'
 import { readSafetensors } from '../formats/safetensors.ts'
@@ -18,22 +18,27 @@ export async function buildFromFolder(
 ): Promise<{ readonly config: ModelConfig; readonly onnx: Uint8Array }> {
   const { folder, output, expectedDigests } = request
   const configFile = join(folder, 'config.json')
-  const configBytes = await readVerified(folder, 'config.json', expectedDigests)
-  const weightBytes = await readVerified(folder, 'model.safetensors', expectedDigests)
+  const configBytes = await readVerified(folder, 'config.json', maxConfigBytes, expectedDigests)
+  const weightBytes = await readVerified(folder, 'model.safetensors', maxWeightBytes, expectedDigests)
   const config = readModelConfig(parseJson(configBytes, configFile))
   return { config, onnx: buildModelGraph(config, readSafetensors(weightBytes), output, precision) }
 }
 
+/** A graph with its weights must fit into one protobuf message, and those end at 2 GiB. */
+const maxWeightBytes = 2 ** 31 - 2 ** 24
+
 async function readVerified(
   folder: string,
   name: string,
+  maxBytes: number,
   digests: Readonly<Record<string, string>>,
 ): Promise<Uint8Array> {
   const file = join(folder, name)
   let bytes: Uint8Array
   try {
-    bytes = await readFile(file)
+    bytes = await readFileLimited(file, maxBytes)
   } catch (error) {
+    if (error instanceof LabelstreamError) throw error
     throw new LabelstreamError('FILE_UNREADABLE', `cannot read ${file}: ${messageOf(error)}`, {
       cause: error,
     })

@@ -9,7 +9,8 @@ const pointer = z.string().regex(/^(\/[^/]*)*$/, 'a JSON pointer such as /text')
 const registryAddress = z
   .union([z.literal(''), z.url({ protocol: /^https?$/ })])
   .refine(
-    (address) => !URL.canParse(address) || !/[^/]@/.test(new URL(address).href.split(/[?#]/, 1)[0] ?? ''),
+    (address) =>
+      !URL.canParse(address) || (new URL(address).username === '' && new URL(address).password === ''),
     'an address without user and password: they go into registry.username and registry.passwordFile',
   )
 const milliseconds = (min: number, max: number) => z.int().min(min).max(max)
@@ -50,6 +51,10 @@ export const catalogue = {
       help: 'Largest message value in bytes; larger ones are dead letters.',
     },
   ),
+  'input.maxHeaderBytes': setting(z.int().min(1).max(megabyte), {
+    default: 65_536,
+    help: "Largest key and headers of a message together in bytes; larger ones are dead letters. The score carries them on, and must fit into the output topic's max.message.bytes.",
+  }),
   'input.startAt': setting(z.enum(['earliest', 'latest']), {
     default: 'earliest',
     help: 'Where a group without committed offsets starts.',

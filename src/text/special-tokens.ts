@@ -7,23 +7,38 @@ export interface SpecialTokens {
   readonly after: readonly number[]
 }
 
-const named = z.tuple([z.string(), z.int().nonnegative()])
+/** Ids go to the encoder as 32-bit integers. */
+export const tokenId = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1)
+/** Around each window; more would be no special tokens. */
+const maxTokensAround = 64
+/** Processors within processors; real ones have one level. */
+const maxDepth = 8
+
+const named = z.tuple([z.string(), tokenId])
 const templateSchema = z.object({
   type: z.literal('TemplateProcessing'),
-  single: z.array(
-    z.union([
-      z.object({ SpecialToken: z.object({ id: z.string() }) }),
-      z.object({ Sequence: z.object({ id: z.string() }) }),
-    ]),
-  ),
-  special_tokens: z.record(z.string(), z.object({ ids: z.array(z.int().nonnegative()) })),
+  single: z
+    .array(
+      z.union([
+        z.object({ SpecialToken: z.object({ id: z.string() }) }),
+        z.object({ Sequence: z.object({ id: z.string() }) }),
+      ]),
+    )
+    .max(maxTokensAround),
+  special_tokens: z.record(z.string(), z.object({ ids: z.array(tokenId).max(maxTokensAround) })),
 })
 const aroundSchema = z.object({
   type: z.enum(['BertProcessing', 'RobertaProcessing']),
   cls: named,
   sep: named,
 })
-const sequenceSchema = z.object({ type: z.literal('Sequence'), processors: z.array(z.unknown()) })
+const sequenceSchema = z.object({
+  type: z.literal('Sequence'),
+  processors: z.array(z.unknown()).max(maxTokensAround),
+})
 const byteLevelSchema = z.object({ type: z.literal('ByteLevel') })
 const processorSchema = z.union([templateSchema, aroundSchema, sequenceSchema, byteLevelSchema])
 
@@ -35,9 +50,18 @@ const none: SpecialTokens = { before: [], after: [] }
  * MODEL_UNSUPPORTED.
  */
 export function readSpecialTokens(postProcessor: unknown): SpecialTokens {
+  const special = specialTokensOf(postProcessor, 0)
+  if (special.before.length + special.after.length <= maxTokensAround) return special
+  throw new LabelstreamError(
+    'MODEL_UNSUPPORTED',
+    `tokenizer.json: post_processor puts more than ${maxTokensAround} special tokens around a text`,
+  )
+}
+
+function specialTokensOf(postProcessor: unknown, depth: number): SpecialTokens {
   if (postProcessor === null || postProcessor === undefined) return none
   const parsed = processorSchema.safeParse(postProcessor)
-  if (!parsed.success) {
+  if (!parsed.success || depth > maxDepth) {
     throw new LabelstreamError(
       'MODEL_UNSUPPORTED',
       'tokenizer.json: post_processor must be TemplateProcessing, BertProcessing, RobertaProcessing or a Sequence of them',
@@ -51,14 +75,16 @@ export function readSpecialTokens(postProcessor: unknown): SpecialTokens {
     case 'RobertaProcessing':
       return { before: [processor.cls[1]], after: [processor.sep[1]] }
     case 'Sequence':
-      return processor.processors.map(readSpecialTokens).reduce(
-        // a later processor puts its tokens around what the earlier ones made
-        (inner, outer) => ({
-          before: [...outer.before, ...inner.before],
-          after: [...inner.after, ...outer.after],
-        }),
-        none,
-      )
+      return processor.processors
+        .map((inner) => specialTokensOf(inner, depth + 1))
+        .reduce(
+          // a later processor puts its tokens around what the earlier ones made
+          (inner, outer) => ({
+            before: [...outer.before, ...inner.before],
+            after: [...inner.after, ...outer.after],
+          }),
+          none,
+        )
     case 'TemplateProcessing':
       return fromTemplate(processor)
   }

@@ -1,12 +1,15 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Tokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { readFileLimited } from '../core/files.ts'
 import { ReferenceBertNormalizer, ReferenceBertPreTokenizer } from './bert-normalizer.ts'
-import { readSpecialTokens } from './special-tokens.ts'
+import { readSpecialTokens, tokenId } from './special-tokens.ts'
 import type { SpecialTokens } from './special-tokens.ts'
 import { FastWordPiece } from './word-pieces.ts'
+
+/** Four times the largest vocabularies in use; as JSON values they fit a tokenising thread's heap. */
+const maxTokenizerBytes = 64 * 1_048_576
 
 /** From a text to token ids, without special tokens. */
 export interface TextEncoder {
@@ -20,7 +23,7 @@ const tokenizerSchema = z.looseObject({
   pre_tokenizer: z.looseObject({ type: z.string() }).nullish(),
   post_processor: z.looseObject({ type: z.string() }).nullish(),
   decoder: z.looseObject({ type: z.string() }).nullish(),
-  added_tokens: z.array(z.looseObject({ id: z.int(), content: z.string() })).nullish(),
+  added_tokens: z.array(z.looseObject({ id: tokenId, content: z.string() })).nullish(),
 })
 const bertNormalizerSchema = z.object({
   clean_text: z.boolean().default(true),
@@ -29,7 +32,7 @@ const bertNormalizerSchema = z.object({
   lowercase: z.boolean().default(true),
 })
 const wordPieceSchema = z.object({
-  vocab: z.record(z.string(), z.int().nonnegative()),
+  vocab: z.record(z.string(), tokenId),
   unk_token: z.string().default('[UNK]'),
   continuing_subword_prefix: z.string().default('##'),
   max_input_chars_per_word: z.int().positive().default(100),
@@ -90,8 +93,9 @@ function wellFormed(text: string): string {
 async function readJson(file: string, whenAbsent?: object): Promise<object> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = (await readFileLimited(file, maxTokenizerBytes)).toString('utf8')
   } catch (error) {
+    if (error instanceof LabelstreamError) throw error
     if (whenAbsent !== undefined && error instanceof Error && 'code' in error && error.code === 'ENOENT') {
       return whenAbsent
     }

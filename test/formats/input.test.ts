@@ -292,3 +292,12 @@ test('any message is decoded, skipped or refused as a fault of the message, in e
 })
 
 const missing = (): Promise<never> => Promise.reject(new Error('not there'))
+
+test('key and headers that would not leave room for the score are a fault of the message', async () => {
+  const message = (size: number) =>
+    sourceMessage('a text', { key: Buffer.alloc(50), headers: { a: [Buffer.alloc(size), 'xx'], b: 'y' } })
+  // 50 of the key, the name `a` with each of its values, `b` and its value
+  assert.ok('text' in (await decode(message(94), { maxHeaderBytes: 150 })))
+  await throwsCode(() => decode(message(95), { maxHeaderBytes: 150 }), 'INPUT_HEADERS_TOO_LARGE')
+  await throwsCode(() => decode(message(65_536)), 'INPUT_HEADERS_TOO_LARGE')
+})
