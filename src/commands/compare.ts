@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { compare } from '../train/compare.ts'
 import { compareCells, compareHeader, renderComparison } from '../train/compare-page.ts'
-import { trainableStrategies } from '../train/strategies.ts'
+import { strategyNames } from '../train/strategies.ts'
 import type { CommandSpec } from './command.ts'
 import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
 import { modelsFolderOf } from './models-folder.ts'
@@ -23,7 +23,7 @@ export const compareCommand: CommandSpec = {
     { flags: '--base <encoder>', help: 'encoder to start from (default: minilm-l6)' },
     {
       flags: '--strategies <names>',
-      help: `separated by commas (default: ${trainableStrategies.join(',')})`,
+      help: `separated by commas (default: ${strategyNames.join(',')})`,
     },
     { flags: '--page <file>', help: `write the HTML page here (default: ${defaultPage})` },
     ...hyperparameterOptions,
@@ -44,7 +44,7 @@ export const compareCommand: CommandSpec = {
         data,
         ...(dev === undefined ? {} : { dev: await readLabeledData(context, dev) }),
         base: optionalOption(options, 'base') ?? 'minilm-l6',
-        strategies: strategies ?? trainableStrategies,
+        strategies: strategies ?? strategyNames,
         modelsFolder: modelsFolderOf(settings),
         cacheFolder: join('.labelstream', 'cache'),
         ...(maxTokens === 0 ? {} : { maxTokens }),

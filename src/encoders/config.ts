@@ -32,6 +32,8 @@ export interface ModelConfig {
   /** Widths of the head's dense layers before the classifier; usually none. */
   readonly headHiddenSizes: readonly number[]
   readonly headActivation: Activation
+  /** Every label has an encoder and a head of its own. */
+  readonly separateEncoders: boolean
   readonly problemType: ProblemType | undefined
 }
 
@@ -70,6 +72,7 @@ const bertSchema = z.looseObject({
       pooling: z.string().optional(),
       headHiddenSizes: z.array(size(65_536)).max(16).optional(),
       headActivation: z.string().optional(),
+      separateEncoders: z.boolean().optional(),
     }),
   ),
 })
@@ -146,6 +149,7 @@ function fromBert(json: BertJson): ModelConfig {
     labels: hasHead ? readLabels(json) : [],
     headHiddenSizes: own?.headHiddenSizes ?? [],
     headActivation: readActivation('labelstream.headActivation', own?.headActivation ?? 'gelu'),
+    separateEncoders: own?.separateEncoders ?? false,
     problemType:
       json.problem_type === undefined
         ? undefined

@@ -18,12 +18,31 @@ export type ModelOutput = 'logits' | 'embedding' | 'hidden'
 
 /** The parameters that computing `output` takes, in the order of model files. */
 export function modelParameters(config: ModelConfig, output: ModelOutput): ParameterShapes {
+  if (config.separateEncoders) {
+    return new Map(
+      config.labels.flatMap((label, index) =>
+        [...modelParameters(memberConfig(config, label), output)].map(
+          ([name, shape]) => [`${memberPrefix(index)}${name}`, shape] as const,
+        ),
+      ),
+    )
+  }
   return new Map([
     ...encoderParameters(config),
     ...(output !== 'hidden' && config.pooling === 'pooler' ? poolerParameters(config) : []),
     ...(output === 'logits' ? headParameters(config) : []),
   ])
 }
+
+/** One label's own model among separate encoders. */
+export const memberConfig = (config: ModelConfig, label: string): ModelConfig => ({
+  ...config,
+  labels: [label],
+  separateEncoders: false,
+})
+
+/** What the names of the parameters of a label's own model start with. */
+export const memberPrefix = (index: number): string => `label.${index}.`
 
 /** The tensor `output` of a model over `inputIds` and `attentionMask`, integers [batch, sequence]. */
 export function modelOutput(
@@ -33,6 +52,7 @@ export function modelOutput(
   inputs: { readonly inputIds: Tensor; readonly attentionMask: Tensor },
   output: ModelOutput,
 ): Tensor {
+  if (config.separateEncoders) return memberLogits(g, config, parts, inputs, output)
   const { inputIds, attentionMask } = inputs
   const tokens = g.within('encoder', () => bertEncoder(g, config, parts, inputIds, attentionMask))
   const shape = g.concat([g.shape(inputIds), g.integers([config.hiddenSize])], 0)
@@ -40,6 +60,42 @@ export function modelOutput(
   if (output === 'hidden') return hidden
   const pooled = g.within('pool', () => pool(g, config, parts, hidden, attentionMask))
   return output === 'embedding' ? pooled : g.within('head', () => classify(g, config, parts, pooled))
+}
+
+/** The logits of one model a label, side by side. */
+function memberLogits(
+  g: GraphBuilder,
+  config: ModelConfig,
+  parts: ModelParts,
+  inputs: Parameters<typeof modelOutput>[3],
+  output: ModelOutput,
+): Tensor {
+  if (output !== 'logits') {
+    throw new LabelstreamError(
+      'MODEL_UNSUPPORTED',
+      'a model with an encoder for each label has no single embedding: start from an encoder',
+    )
+  }
+  const logits = config.labels.map((label, index) => {
+    const prefix = memberPrefix(index)
+    const { linear, parameter } = parts
+    const own: ModelParts = {
+      ...parts,
+      parameter: (name) => parameter(`${prefix}${name}`),
+      ...(linear === undefined ? {} : { linear: (x: Tensor, name: string) => linear(x, `${prefix}${name}`) }),
+    }
+    return g.within(`label.${index}`, () => modelOutput(g, memberConfig(config, label), own, inputs, output))
+  })
+  return g.concat(logits, 1)
+}
+
+/** The parameters that follow the precision: everything before pooling. */
+function encoderNames(config: ModelConfig): Set<string> {
+  const names = [...encoderParameters(config).keys()]
+  if (!config.separateEncoders) return new Set(names)
+  return new Set(
+    config.labels.flatMap((_label, index) => names.map((name) => `${memberPrefix(index)}${name}`)),
+  )
 }
 
 /**
@@ -65,7 +121,7 @@ export function modelGraph(
     attentionMask: g.input('attention_mask', 'int32', ['batch', 'sequence']),
   }
   const stored = resolveWeights(modelParameters(config, output), weights)
-  const parts = constantParts(g, stored, precision, new Set(encoderParameters(config).keys()))
+  const parts = constantParts(g, stored, precision, encoderNames(config))
   g.output(output, modelOutput(g, config, parts, inputs, output))
   return g.build()
 }

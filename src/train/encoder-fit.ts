@@ -3,7 +3,6 @@ import { messageOf } from '../core/errors.ts'
 import { floatsToHalves, halvesToFloats } from '../core/half.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
-import { encoderParameters, poolerParameters } from '../encoders/weights.ts'
 import { sigmoid } from '../evaluation/calibrators.ts'
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import { evaluateScores } from '../evaluation/metrics.ts'
@@ -12,6 +11,7 @@ import { type TokenRows, epochBatches, stepsPerEpoch } from './encoder-batches.t
 import type { EncoderHyperparameters } from './encoder-hyperparameters.ts'
 import { EncoderTrainer } from './encoder-trainer.ts'
 import { type EpochLoss, meanCrossEntropy } from './fit-head.ts'
+import { isEncoderParameter } from './model-files.ts'
 
 /** One training of a whole encoder; all of it can be posted to another process. */
 export interface FitJob {
@@ -189,6 +189,8 @@ class Fit {
       // Messages and signals are heard between steps.
       await new Promise(setImmediate)
     }
+    // What took long is kept until the version stands.
+    if (this.#progress.seconds >= this.#job.checkpointEverySeconds) await this.#save()
     return true
   }
 
@@ -280,11 +282,10 @@ function roundedToHalves(
   parameters: ReadonlyMap<string, Float32Array>,
   config: ModelConfig,
 ): Map<string, Float32Array> {
-  const stored = new Set([...encoderParameters(config).keys(), ...poolerParameters(config).keys()])
   return new Map(
     [...modelParameters(config, 'logits').keys()].map((name) => {
       const values = parameters.get(name) ?? new Float32Array(0)
-      return [name, stored.has(name) ? halvesToFloats(floatsToHalves(values)) : values]
+      return [name, isEncoderParameter(name) ? halvesToFloats(floatsToHalves(values)) : values]
     }),
   )
 }

@@ -57,15 +57,17 @@ export interface HeadLayout {
   readonly headHiddenSizes: readonly number[]
   /** How token vectors become one; mean by default. */
   readonly pooling?: Pooling
+  /** Every label has an encoder of its own. */
+  readonly separateEncoders?: boolean
 }
 
 /** config.json of the trained model: Hugging Face's fields for a multi-label classifier, and our own block. */
 export function trainedConfigJson(
   base: Readonly<Record<string, unknown>>,
-  { labels, headHiddenSizes, pooling = 'mean' }: HeadLayout,
+  { labels, headHiddenSizes, pooling = 'mean', separateEncoders = false }: HeadLayout,
 ): Record<string, unknown> {
   // transformers has this very model, and needs no code from the folder.
-  const isNative = pooling === 'pooler' && headHiddenSizes.length === 0
+  const isNative = pooling === 'pooler' && headHiddenSizes.length === 0 && !separateEncoders
   return {
     ...base,
     architectures: [isNative ? 'BertForSequenceClassification' : 'LabelstreamForSequenceClassification'],
@@ -82,7 +84,12 @@ export function trainedConfigJson(
     problem_type: 'multi_label_classification',
     id2label: Object.fromEntries(labels.entries()),
     label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
-    labelstream: { pooling, headHiddenSizes, headActivation: 'gelu' },
+    labelstream: {
+      pooling,
+      headHiddenSizes,
+      headActivation: 'gelu',
+      ...(separateEncoders ? { separateEncoders } : {}),
+    },
   }
 }
 
@@ -113,23 +120,25 @@ export function weightsWithHead(base: Uint8Array, config: ModelConfig, head: Flo
   return writeSafetensors(tensors, { format: 'pt', ...readSafetensorsMetadata(base) })
 }
 
+/** Whether a parameter is part of an encoder (its pooler included) and not of a head. */
+export const isEncoderParameter = (name: string): boolean => /^(label\.\d+\.)?bert\./.test(name)
+
 /**
- * model.safetensors of a trained encoder with its head: the encoder in halves where the base was, the head in fp32.
+ * The tensors of a trained encoder with its head: the encoder in halves where the base was, the head in fp32.
  * Tensors of the base that the model does not use are left out.
  */
-export function weightsOfWhole(
+export function tensorsOfWhole(
   base: Uint8Array,
   config: ModelConfig,
   parameters: ReadonlyMap<string, Float32Array>,
-): Uint8Array {
+): Map<string, Tensor> {
   const inHalves = [...readSafetensors(base).values()].some(({ dtype }) => dtype === 'F16')
-  const head = headParameters(config)
   const tensors = new Map<string, Tensor>()
   for (const [name, shape] of modelParameters(config, 'logits')) {
     const values = parameters.get(name)
     if (values === undefined) throw new RangeError(`the trained model has no ${name}`)
-    const asHalves = inHalves && !head.has(name)
+    const asHalves = inHalves && isEncoderParameter(name)
     tensors.set(name, asHalves ? float16Tensor(values, shape) : float32Tensor(values, shape))
   }
-  return writeSafetensors(tensors, { format: 'pt' })
+  return tensors
 }

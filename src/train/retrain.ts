@@ -82,6 +82,12 @@ export async function retrain(
   const prepared = prepare(options)
   const encoder = await openEncoder(options.base, options.modelsFolder)
   const files = await readEncoder(encoder)
+  if (files.config.separateEncoders) {
+    throw new LabelstreamError(
+      'MODEL_UNSUPPORTED',
+      `${encoder.name} has an encoder for each label; start from an encoder`,
+    )
+  }
   const { pooling = 'mean' } = options
   if (strategy.trains.startsWith('head') && pooling !== 'mean') {
     throw new LabelstreamError(

@@ -34,18 +34,12 @@ export type StrategyName = keyof typeof table
 
 export const strategyNames = Object.keys(table) as StrategyName[]
 
-/** The strategies that this version can train. */
-export const trainableStrategies: readonly StrategyName[] = strategyNames.filter(
-  (name) => table[name].trains !== 'one-model-per-label',
-)
-
-/** Looks a strategy up. Throws SETTING_INVALID naming those that work. */
+/** Looks a strategy up. Throws SETTING_INVALID naming those that there are. */
 export function strategyOf(name: string): Strategy & { readonly name: StrategyName } {
   const known = strategyNames.find((candidate) => candidate === name)
-  if (known !== undefined && trainableStrategies.includes(known)) return { name: known, ...table[known] }
-  const problem = known === undefined ? 'is no strategy' : 'cannot be trained yet'
+  if (known !== undefined) return { name: known, ...table[known] }
   throw new LabelstreamError(
     'SETTING_INVALID',
-    `strategy ${JSON.stringify(name)} ${problem}; these work: ${trainableStrategies.join(', ')}`,
+    `strategy ${JSON.stringify(name)} is none of ${strategyNames.join(', ')}`,
   )
 }

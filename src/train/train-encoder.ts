@@ -5,11 +5,11 @@ import type { ModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { encoderParameters, headParameters, poolerParameters, resolveWeights } from '../encoders/weights.ts'
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
-import { readSafetensors, toFloat32 } from '../formats/safetensors.ts'
+import { readSafetensors, toFloat32, writeSafetensors } from '../formats/safetensors.ts'
 import { TokenizerPool } from '../text/tokenizer-pool.ts'
 import { targetsOf } from './dataset.ts'
 import { type TokenRows, stepsPerEpoch } from './encoder-batches.ts'
-import type { FitProgress } from './encoder-fit.ts'
+import type { FitProgress, FitResult } from './encoder-fit.ts'
 import {
   type EncoderHyperparameters,
   defaultEncoderHyperparameters,
@@ -17,7 +17,7 @@ import {
 } from './encoder-hyperparameters.ts'
 import { fitEncoder } from './fit-encoder.ts'
 import { initialHead } from './initial-head.ts'
-import { weightsOfWhole } from './model-files.ts'
+import { tensorsOfWhole } from './model-files.ts'
 import { trainHeadFirst } from './train-head.ts'
 import {
   type HyperparameterChanges,
@@ -35,24 +35,70 @@ const checkpointEverySeconds = 120
  * from its checkpoint in the cache folder where one of the same data, options and seed stands there.
  */
 export async function trainEncoder(run: TrainingRun): Promise<Trained> {
-  const { config, prepared, strategy, changes, runner, onProgress, onWarning, signal } = run
+  const { config, prepared, strategy, changes, files } = run
   const hyperparameters = hyperparametersFor(prepared.split.train.rows.length, changes)
-  const checkpointFolder = checkpointFolderOf(run, hyperparameters)
   const first = strategy.trains === 'head-then-all' ? await trainHeadFirst(run) : undefined
+  const rows = await tokenRows(run)
+  const { fitted, discardCheckpoint } = await fitOne(run, config, rows, hyperparameters, first?.parameters)
+  const labels = config.labels.length
+  const matrixOf = (values: Float32Array | undefined): Matrix =>
+    matrix((values?.length ?? 0) / labels, labels, values ?? new Float32Array(0))
+  const { seed, ...numbers } = hyperparameters
+  return {
+    weights: writeSafetensors(tensorsOfWhole(files.weights, config, fitted.parameters), { format: 'pt' }),
+    devLogits: matrixOf(fitted.devLogits),
+    testLogits: matrixOf(fitted.logits.get('test')),
+    goldenLogits: matrixOf(fitted.logits.get('golden')),
+    hyperparameters: { ...numbers },
+    seed,
+    history: fitted.history,
+    bestEpoch: fitted.bestEpoch,
+    steps: fitted.steps,
+    trainableParameters: fitted.trainableParameters,
+    tokens: fitted.tokens + (first?.tokens ?? 0),
+    peakMemoryBytes: Math.max(fitted.peakMemoryBytes, first?.peakMemoryBytes ?? 0),
+    discardCheckpoint,
+  }
+}
+
+/** The windows and targets of all parts. */
+export interface RunRows {
+  readonly train: TokenRows
+  readonly dev: TokenRows
+  readonly scored: ReadonlyMap<string, readonly Int32Array[]>
+}
+
+/** The first window of each text, and the targets, by part. */
+export async function tokenRows(run: TrainingRun): Promise<RunRows> {
+  const { split } = run.prepared
   const windowsOf = await tokenizeParts(run)
-  const train: TokenRows = { windows: windowsOf('train'), targets: targetsOf(prepared.split.train) }
+  return {
+    train: { windows: windowsOf('train'), targets: targetsOf(split.train) },
+    dev: { windows: windowsOf('dev'), targets: targetsOf(split.dev) },
+    scored: new Map([
+      ['test', windowsOf('test')],
+      ['golden', windowsOf('golden')],
+    ]),
+  }
+}
+
+/** Trains one encoder for the labels of `config`, of which `rows` have the targets. */
+export async function fitOne(
+  run: TrainingRun,
+  config: ModelConfig,
+  rows: RunRows,
+  hyperparameters: EncoderHyperparameters,
+  head?: ReadonlyMap<string, Float32Array>,
+): Promise<{ readonly fitted: FitResult; readonly discardCheckpoint: () => Promise<void> }> {
+  const { files, runner, onProgress, onWarning, signal } = run
+  const checkpointFolder = checkpointFolderOf(run, config, hyperparameters)
   const fitted = await fitEncoder(
     {
+      ...rows,
       config,
-      parameters: startingParameters(run, train.targets, hyperparameters.seed, first?.parameters),
+      parameters: startingParameters(config, files.weights, rows.train.targets, hyperparameters.seed, head),
       hyperparameters,
-      train,
-      dev: { windows: windowsOf('dev'), targets: targetsOf(prepared.split.dev) },
-      scored: new Map([
-        ['test', windowsOf('test')],
-        ['golden', windowsOf('golden')],
-      ]),
-      halves: hasHalves(run.files.weights),
+      halves: hasHalves(files.weights),
       checkpointFolder,
       checkpointEverySeconds,
       threads: runner.threads,
@@ -70,40 +116,26 @@ export async function trainEncoder(run: TrainingRun): Promise<Trained> {
       ...(signal === undefined ? {} : { signal }),
     },
   )
-  const labels = config.labels.length
-  const matrixOf = (values: Float32Array | undefined): Matrix =>
-    matrix((values?.length ?? 0) / labels, labels, values ?? new Float32Array(0))
-  const { seed, ...numbers } = hyperparameters
-  return {
-    weights: weightsOfWhole(run.files.weights, config, fitted.parameters),
-    devLogits: matrixOf(fitted.devLogits),
-    testLogits: matrixOf(fitted.logits.get('test')),
-    goldenLogits: matrixOf(fitted.logits.get('golden')),
-    hyperparameters: { ...numbers },
-    seed,
-    history: fitted.history,
-    bestEpoch: fitted.bestEpoch,
-    steps: fitted.steps,
-    trainableParameters: fitted.trainableParameters,
-    tokens: fitted.tokens + (first?.tokens ?? 0),
-    peakMemoryBytes: Math.max(fitted.peakMemoryBytes, first?.peakMemoryBytes ?? 0),
-    discardCheckpoint: () => rm(checkpointFolder, { recursive: true, force: true }),
-  }
+  return { fitted, discardCheckpoint: () => rm(checkpointFolder, { recursive: true, force: true }) }
 }
 
-function hyperparametersFor(rows: number, changes: HyperparameterChanges): EncoderHyperparameters {
+export function hyperparametersFor(rows: number, changes: HyperparameterChanges): EncoderHyperparameters {
   const chosen = withChanges(defaultEncoderHyperparameters, changes)
   if (changes.epochs !== undefined) return chosen
   return { ...chosen, epochs: defaultEpochs(stepsPerEpoch(rows, chosen.batch)) }
 }
 
 /** Where this very training keeps its checkpoint: another seed, other data or options have another one. */
-function checkpointFolderOf(run: TrainingRun, hyperparameters: EncoderHyperparameters): string {
+function checkpointFolderOf(
+  run: TrainingRun,
+  config: ModelConfig,
+  hyperparameters: EncoderHyperparameters,
+): string {
   const identity = JSON.stringify([
     run.prepared.data.digest,
     run.encoder.digest,
     run.strategy.name,
-    run.config,
+    config,
     run.maxTokens,
     hyperparameters,
   ])
@@ -127,12 +159,13 @@ async function tokenizeParts(run: TrainingRun): Promise<(part: TextPart) => Int3
 
 /** The base encoder's weights, and a head: the given one or a new one. */
 function startingParameters(
-  { config, files }: TrainingRun,
+  config: ModelConfig,
+  weights: Uint8Array,
   targets: Matrix,
   seed: number,
   head: ReadonlyMap<string, Float32Array> | undefined,
 ): Map<string, Float32Array> {
-  const base = readSafetensors(files.weights)
+  const base = readSafetensors(weights)
   const needed = [...encoderParameters(config)]
   // Encoders that were trained without a pooler have none to give.
   const hasPooler =

@@ -52,7 +52,7 @@ async function options(strategy: string): Promise<RetrainOptions> {
   }
 }
 
-for (const strategy of ['full-linear', 'full-dense', 'full-after-frozen']) {
+for (const strategy of ['full-linear', 'full-dense', 'full-after-frozen', 'per-label']) {
   test(`${strategy} gives a version that serves what was trained, and leaves no checkpoint`, async () => {
     const settings = await options(strategy)
     const phases = new Set<string>()
@@ -102,6 +102,16 @@ test('the same command after an interruption gives the digest of an undisturbed 
   assert.equal((await retrain(interrupted)).digest, whole.digest)
 })
 
+test('a model a label that would be too large to serve is refused before any work', async () => {
+  const settings = await options('per-label')
+  const labels = Array.from({ length: 1_500 }, (_, label) => `label ${label}`)
+  await throwsCode(
+    () => retrain({ ...settings, labels: ['colour', 'place', ...labels] }),
+    'SETTING_INVALID',
+    /at most 2 GB; take full-linear/,
+  )
+})
+
 test('a thousand labels are trained', async () => {
   const settings = await options('full-linear')
   const labels = Array.from({ length: 1_000 }, (_, label) => `label ${label}`)
@@ -115,7 +125,7 @@ test('a thousand labels are trained', async () => {
 
 test('strategies are compared on the same rows, one is recommended with a reason, nothing is kept', async () => {
   const settings = await options('')
-  const strategies = ['frozen-linear', 'full-linear']
+  const strategies = ['frozen-linear', 'full-linear', 'per-label']
   const comparison = await compare({ ...settings, strategies })
   assert.deepEqual(
     comparison.rows.map(({ strategy }) => strategy),
