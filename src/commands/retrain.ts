@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
-import { retrain } from '../train/retrain.ts'
+import { type RetrainResult, retrain } from '../train/retrain.ts'
 import { strategyNames } from '../train/strategies.ts'
 import type { CommandOption, CommandSpec } from './command.ts'
 import { evaluationTable } from './evaluate.ts'
@@ -26,6 +26,10 @@ const trainingOptions: readonly CommandOption[] = [
   { flags: '--strategy <name>', help: `what is trained: ${strategyNames.join(', ')}`, required: true },
   { flags: '--pooling <name>', help: 'how token vectors become one: mean (default), cls or pooler' },
   ...hyperparameterOptions,
+  {
+    flags: '--check-int8',
+    help: 'compare int8 with fp32 on the dev part; where it is good enough, auto serves it on CPUs',
+  },
   { flags: '--promote', help: 'make the version champion when the gate lets it through' },
 ]
 
@@ -59,6 +63,7 @@ export const retrainCommand: CommandSpec = {
         hyperparameters: hyperparametersOf(options),
         ...(pooling === undefined ? {} : { pooling }),
         promote: options.promote === true,
+        checkInt8: options['checkInt8'] === true,
         runner: runnerOptionsOf(settings, log),
         signal: context.interrupted,
       },
@@ -71,9 +76,13 @@ export const retrainCommand: CommandSpec = {
     for (const warning of result.warnings) log.warn(warning)
     context.printJson(result)
     context.print(evaluationTable({ ...result.metrics, threshold: 'tuned on dev' }))
+    if (result.int8Check !== undefined) context.print(`\n${int8Sentence(result.int8Check)}`)
     context.print(
       `\n${name}@${result.version}${result.promoted ? ' is the champion now' : ''}: ${result.path}`,
     )
     if (!result.gate.passed) throw new LabelstreamError('GATE_REFUSED', result.gate.reasons.join('; '))
   },
 }
+
+const int8Sentence = (check: NonNullable<RetrainResult['int8Check']>): string =>
+  `int8: macro-F1 ${check.macroF1.toFixed(3)} (${check.macroF1Difference.toFixed(4)} to fp32), scores ${check.meanScoreDifference.toFixed(4)} off on average; ${check.passed ? 'auto serves it on CPUs' : 'not good enough, auto stays fp32'}`

@@ -7,6 +7,7 @@ import { promote } from '../models/champion.ts'
 import type { Decision } from '../models/decision.ts'
 import { openEncoder, openModel } from '../models/folder.ts'
 import { decideAll } from '../models/score-matrix.ts'
+import { int8DecisionFile } from '../models/served-precision.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import { writeVersion } from '../models/versions.ts'
 import { passGate } from './champion-gate.ts'
@@ -14,6 +15,7 @@ import { type Dataset, positivesOf, targetsOf } from './dataset.ts'
 import { type DecisionOptions, defaultDecisionOptions, fitDecision } from './decision-fit.ts'
 import type { GateResult } from './gate.ts'
 import { checkGolden, goldenOf, goldenTexts } from '../models/golden.ts'
+import { type Int8Outcome, checkInt8 } from './int8-check.ts'
 import { readEncoder, trainedConfigJson, transformersCode } from './model-files.ts'
 import { type PrepareOptions, type Prepared, prepare } from './prepare.ts'
 import { type OnTrainingProgress, checkInterrupted } from './progress.ts'
@@ -40,6 +42,8 @@ export interface RetrainOptions extends PrepareOptions {
   readonly decision?: DecisionOptions
   /** Makes the version champion when the gate lets it through. */
   readonly promote: boolean
+  /** Compares int8 with fp32 on the dev part; where that is good enough, `auto` serves the version in int8 on CPUs. */
+  readonly checkInt8?: boolean
   /** SPDX name; the base encoder's by default. */
   readonly licence?: string
   readonly runner: TextRunnerOptions
@@ -62,6 +66,8 @@ export interface RetrainResult {
   readonly metrics: Metrics
   /** On the test part, when the data gave one. */
   readonly testMetrics?: Metrics
+  /** Where it was asked for. */
+  readonly int8Check?: Int8Outcome['check']
   readonly gate: GateResult
   readonly promoted: boolean
   readonly warnings: readonly string[]
@@ -124,7 +130,24 @@ export async function retrain(
 
   onProgress({ phase: 'write', done: 0, total: 1 })
   const seconds = (monotonicMs() - startedMs) / 1000
-  const written = await write({ options, run, configJson, warnings, seconds }, trained, outcome)
+  const modelFiles = await versionFiles(run, configJson, trained)
+  const int8 =
+    options.checkInt8 === true
+      ? await checkInt8(
+          {
+            files: modelFiles,
+            maxTokens: run.maxTokens,
+            dev: prepared.split.dev,
+            devLogits: trained.devLogits,
+            decision: outcome.decision,
+            golden: outcome.golden,
+          },
+          options.runner,
+          options.decision ?? defaultDecisionOptions,
+        )
+      : undefined
+  const writing = { options, run, files: modelFiles, int8, warnings, seconds }
+  const written = await write(writing, trained, outcome)
   await checkServed(written.path, options)
   await trained.discardCheckpoint()
   const promoted = options.promote && outcome.gate.passed
@@ -140,6 +163,7 @@ export async function retrain(
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024 + trained.peakMemoryBytes,
     metrics: outcome.dev,
     ...(outcome.test === undefined ? {} : { testMetrics: outcome.test }),
+    ...(int8 === undefined ? {} : { int8Check: int8.check }),
     gate: outcome.gate,
     promoted,
     warnings,
@@ -190,17 +214,18 @@ async function judge(
 interface Writing {
   readonly options: RetrainOptions
   readonly run: TrainingRun
-  readonly configJson: Readonly<Record<string, unknown>>
+  readonly files: ReadonlyMap<string, Uint8Array | string>
+  readonly int8: Int8Outcome | undefined
   readonly warnings: readonly string[]
   readonly seconds: number
 }
 
 async function write(
-  { options, run, configJson, warnings, seconds }: Writing,
+  { options, run, files, int8, warnings, seconds }: Writing,
   trained: Trained,
   { decision, dev, test, golden, gate }: Outcome,
 ): Promise<{ version: string; path: string; digest: string }> {
-  const { prepared, encoder, files, strategy, maxTokens } = run
+  const { prepared, encoder, strategy, maxTokens } = run
   const metrics = { dev, ...(test === undefined ? {} : { test }) }
   const report = renderReport({
     title: `${options.name}: ${strategy.name} on ${encoder.name}`,
@@ -234,17 +259,32 @@ async function write(
       data: prepared.data,
       metrics,
       golden,
+      ...(int8 === undefined ? {} : { int8Check: int8.check }),
     },
     decision,
     files: new Map<string, Uint8Array | string>([
-      ...files.tokenizerFiles,
-      ['config.json', `${JSON.stringify(configJson, undefined, 2)}\n`],
-      ['model.safetensors', trained.weights],
-      ...(Object.hasOwn(configJson, 'auto_map') ? [await transformersCode()] : []),
+      ...files,
+      ...(int8 === undefined
+        ? []
+        : [[int8DecisionFile, `${JSON.stringify(int8.decision, undefined, 2)}\n`] as const]),
       ['report.html', report],
     ]),
     created: new Date(wallClockMs()),
   })
+}
+
+/** What makes the version: all but decisions, report, card and manifest. */
+async function versionFiles(
+  { files }: TrainingRun,
+  configJson: Readonly<Record<string, unknown>>,
+  { weights }: Trained,
+): Promise<ReadonlyMap<string, Uint8Array | string>> {
+  return new Map<string, Uint8Array | string>([
+    ...files.tokenizerFiles,
+    ['config.json', `${JSON.stringify(configJson, undefined, 2)}\n`],
+    ['model.safetensors', weights],
+    ...(Object.hasOwn(configJson, 'auto_map') ? [await transformersCode()] : []),
+  ])
 }
 
 /** Opens what was written as `run` would, and compares its scores with those of training. */
