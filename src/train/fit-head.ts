@@ -4,9 +4,11 @@ import { seededRandom } from '../core/random.ts'
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import type { FloatArray, FloatArrays } from '../runtime/training-messages.ts'
 import { Training } from '../runtime/training.ts'
+import { sizeOf } from './flat-parameters.ts'
 import { type HeadGraphs, buildHeadGraphs } from './head-graph.ts'
 import { checkInterrupted } from './progress.ts'
 import { dropoutFeeds, rowFeeds, stepFeeds } from './head-feeds.ts'
+import { initialHead, positiveWeights } from './initial-head.ts'
 import { derivedSeed } from './schedule.ts'
 
 export interface HeadHyperparameters {
@@ -100,7 +102,10 @@ async function runEpochs(
 ): Promise<Omit<FittedHead, 'logitsOf' | 'close'>> {
   const { epochs, batch, patience } = hyperparameters
   const stepsAnEpoch = Math.ceil(train.embeddings.rows / batch)
-  const positiveWeight = positiveWeights(train.targets, hyperparameters.positiveWeightPower)
+  const positiveWeight = {
+    shape: [train.targets.columns],
+    values: positiveWeights(train.targets, hyperparameters.positiveWeightPower),
+  }
   const history: EpochLoss[] = []
   let best: { epoch: number; devLoss: number; parameters: FloatArrays; devLogits: Matrix } | undefined
   let steps = 0
@@ -163,52 +168,15 @@ async function forwardWith(training: Training, parameters: FloatArrays, embeddin
   return matrix(embeddings.rows, shape[1] ?? 0, values)
 }
 
-/**
- * Weights to start from: dense layers uniform in +-sqrt(6 / (in + out)) (Glorot and Bengio 2010), the classifier
- * normal with deviation 0.02, its bias the log-odds of each label, so that the first loss is that of the priors.
- */
+/** A new head with moments of 0. */
 function initialState(config: ModelConfig, graphs: HeadGraphs, targets: Matrix, seed: number): FloatArrays {
-  const random = seededRandom(derivedSeed(seed, 'initial'))
-  const entries = [...graphs.stateShapes].map(([name, shape]): [string, FloatArray] => {
-    const values = new Float32Array(shape.reduce((product, size) => product * size, 1))
-    if (name === 'classifier.weight') values.forEach((_, cell) => (values[cell] = 0.02 * random.normal()))
-    else if (name === 'classifier.bias') values.set(labelLogOdds(targets))
-    else if (name.endsWith('.weight')) {
-      const bound = Math.sqrt(6 / ((shape[0] ?? 1) + (shape[1] ?? 1)))
-      values.forEach((_, cell) => (values[cell] = bound * (2 * random.next() - 1)))
-    }
-    return [name, { shape: config.labels.length === 0 ? [] : shape, values }]
-  })
-  return Object.fromEntries(entries)
-}
-
-/** Sums of known targets and counts of known cells, by label. */
-function labelCounts(targets: Matrix): { positives: Float64Array; known: Float64Array } {
-  const positives = new Float64Array(targets.columns)
-  const known = new Float64Array(targets.columns)
-  targets.values.forEach((target, cell) => {
-    if (Number.isNaN(target)) return
-    const column = cell % targets.columns
-    positives[column] = (positives[column] ?? 0) + target
-    known[column] = (known[column] ?? 0) + 1
-  })
-  return { positives, known }
-}
-
-function labelLogOdds(targets: Matrix): Float32Array {
-  const { positives, known } = labelCounts(targets)
-  return Float32Array.from(positives, (count, column) => {
-    // Half a row on each side keeps labels without positives (or negatives) finite.
-    return Math.log((count + 0.5) / ((known[column] ?? 0) - count + 0.5))
-  })
-}
-
-function positiveWeights(targets: Matrix, power: number): FloatArray {
-  const { positives, known } = labelCounts(targets)
-  const values = Float32Array.from(positives, (count, column) =>
-    power === 0 ? 1 : (((known[column] ?? 0) - count + 0.5) / (count + 0.5)) ** power,
+  const parameters = initialHead(headParameters(config), targets, seed)
+  return Object.fromEntries(
+    [...graphs.stateShapes].map(([name, shape]): [string, FloatArray] => [
+      name,
+      { shape, values: parameters.get(name) ?? new Float32Array(sizeOf(shape)) },
+    ]),
   )
-  return { shape: [values.length], values }
 }
 
 /** Mean binary cross-entropy over the known cells. */

@@ -27,7 +27,7 @@ export function initialHead(
 }
 
 /** log(p / (1 - p)) of each label's share; half a row on each side keeps labels without positives finite. */
-export function labelLogOdds(targets: Matrix): Float32Array {
+function labelLogOdds(targets: Matrix): Float32Array {
   const { positives, known } = labelCounts(targets)
   return Float32Array.from(positives, (count, column) =>
     Math.log((count + 0.5) / ((known[column] ?? 0) - count + 0.5)),

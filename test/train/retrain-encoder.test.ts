@@ -143,3 +143,28 @@ test('strategies are compared on the same rows, one is recommended with a reason
   assert.ok(page.includes(comparison.recommended) && page.includes('</html>'))
   assert.deepEqual(await readdir(settings.cacheFolder), [])
 })
+
+test('labels of one class and labels that nobody knows are trained and served', async () => {
+  const settings = await options('full-linear')
+  const texts = data.texts.map(({ labels, ...text }) => ({
+    ...text,
+    labels: new Map<string, number | null>([...labels, ['always', 1], ['unknown', null]]),
+  }))
+  const result = await retrain({
+    ...settings,
+    data: { source: 'things', texts },
+    labels: ['colour', 'place', 'always', 'never', 'unknown'],
+    hyperparameters: { epochs: 1 },
+  })
+  assert.ok(result.warnings.some((warning) => warning.includes('never has no positive')))
+  const { decision } = await openModel(result.path, settings.modelsFolder)
+  for (const { threshold, calibrator } of decision.labels) {
+    assert.ok([threshold, calibrator.slope, calibrator.intercept].every(Number.isFinite))
+  }
+})
+
+test('one text is refused: nothing is left to choose thresholds with', async () => {
+  const settings = await options('full-linear')
+  const one = { source: 'one', texts: data.texts.slice(0, 1) }
+  await throwsCode(() => retrain({ ...settings, data: one }), 'DATA_INVALID', /too few/)
+})
