@@ -149,11 +149,17 @@ function report(thrown: unknown): number {
   process.stderr.write(`labelstream: ${error.code}: ${messageOf(error)}\n`)
   if (process.argv.includes('--verbose')) {
     const origin = error instanceof LabelstreamError && error.cause instanceof Error ? error.cause : error
-    process.stderr.write(
-      `${error.stack ?? ''}\n${origin === error ? '' : `caused by ${origin.stack ?? ''}\n`}`,
-    )
+    process.stderr.write(`${error.stack ?? ''}\n${origin === error ? '' : `caused by ${stackOf(origin)}\n`}`)
   }
   return error.exitCode
+}
+
+/** JSON.parse quotes what it could not read, and that may be somebody's text: then only where it happened. */
+function stackOf(error: Error): string {
+  const stack = error.stack ?? error.name
+  if (!(error instanceof SyntaxError)) return stack
+  const frames = stack.slice(stack.lastIndexOf(error.message) + error.message.length)
+  return `${error.name}${frames}`
 }
 
 try {

@@ -32,6 +32,7 @@ export const valueSubject = (topic: string): string => `${topic}-value`
 export class SchemaRegistry {
   readonly #base: string
   readonly #authorization: string | undefined
+  readonly #secrets: readonly string[]
   readonly #timeoutMs: number
   readonly #maxResponseBytes: number
   /** Schemas never change under their id, so all are kept. */
@@ -47,6 +48,8 @@ export class SchemaRegistry {
       options.username === undefined || options.username === ''
         ? undefined
         : `Basic ${Buffer.from(`${options.username}:${options.password ?? ''}`, 'utf8').toString('base64')}`
+    const encoded = this.#authorization?.slice('Basic '.length)
+    this.#secrets = [options.password ?? '', encoded ?? ''].filter((secret) => secret !== '')
     this.#timeoutMs = options.timeoutMs ?? 10_000
     this.#maxResponseBytes = options.maxResponseBytes ?? 4 * 1_048_576
   }
@@ -201,8 +204,15 @@ export class SchemaRegistry {
       throw this.#refused(`${method} ${path} was not answered with JSON; check the path of registry.url`)
     }
     const message = json?.['message']
-    const problem = `status ${String(status)}${typeof message === 'string' ? `: ${messageOf(message).slice(0, 300)}` : ''}`
+    const problem = `status ${String(status)}${typeof message === 'string' ? `: ${this.#withoutSecrets(message)}` : ''}`
     return { status, body: json ?? {}, problem }
+  }
+
+  /** What a registry says about a request, which it may quote. */
+  #withoutSecrets(message: string): string {
+    return this.#secrets
+      .reduce((text, secret) => text.replaceAll(secret, '…'), messageOf(message))
+      .slice(0, 300)
   }
 
   #refused(why: string): LabelstreamError {

@@ -60,10 +60,9 @@ export function labelScoresEncoder(header?: Buffer): (event: LabelScores) => Buf
         front.copy(scratch)
         end = type.encode(event, scratch, front.length)
       }
-    } catch (error) {
-      throw new LabelstreamError('INTERNAL', `the scores of ${event.eventId} do not fit their schema`, {
-        cause: error,
-      })
+    } catch {
+      // avsc's own message quotes the value
+      throw new LabelstreamError('INTERNAL', `the scores of ${event.eventId} do not fit their schema`)
     }
     return Buffer.from(scratch.subarray(0, end))
   }

@@ -45,6 +45,6 @@ function readLine(
   } catch (error) {
     // JSON.parse quotes the text in its message, which must not be repeated.
     const reason = error instanceof LabelstreamError ? error.message : 'not valid JSON'
-    throw new LabelstreamError('DATA_INVALID', `${path} line ${line}: ${reason}`, { cause: error })
+    throw new LabelstreamError('DATA_INVALID', `${path} line ${line}: ${reason}`)
   }
 }
