@@ -152,6 +152,8 @@ async function createSession(request: SessionRequest): Promise<CreatedSession> {
     }
     // a damaged model is no provider's fault: what this throws ends the start
     const { config, onnx } = await buildFromFolder(request, precision)
+    // the weights as they were read are garbage by now, and would add to the peak while the session is made
+    globalThis.gc?.()
     try {
       const session = await InferenceSession.create(onnx, sessionOptions(provider, request.threads))
       const fallback = reasons.length === 0 ? {} : { fallback: reasons.join('; ') }
