@@ -14,6 +14,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { verbose: { type: 'boolean' }, match: { type: 'string' }, minutes: { type: 'string' } },
 })
+// tests load ONNX Runtime themselves; src/runtime/child-environment.ts says why
+process.env.ORT_DISABLE_TELEMETRY = '1'
 const longSuites = ['build/test/fault', 'build/test/bench', 'build/test/soak']
 const folders = (positionals.length > 0 ? positionals : ['test']).map((folder) => join('build', folder))
 const files = folders

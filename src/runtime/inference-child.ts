@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { LabelstreamError } from '../core/errors.ts'
 import { siblingModule } from '../core/paths.ts'
+import { childEnvironment } from './child-environment.ts'
 import type { InferenceAnswer, InferenceRequest, ProcessMemory } from './messages.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -44,6 +45,7 @@ export class InferenceChild {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // the process frees the model's bytes once the session has its own copy
       execArgv: ['--expose-gc'],
+      env: childEnvironment(),
     })
     forwardLines(this.#process, log)
     this.#process.on('message', (answer: InferenceAnswer) => {

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { LabelstreamError } from '../core/errors.ts'
 import { siblingModule } from '../core/paths.ts'
+import { childEnvironment } from './child-environment.ts'
 import type { FloatArray, FloatArrays, TrainingReply, TrainingRequest } from './training-messages.ts'
 
 export interface TrainingOptions {
@@ -49,6 +50,7 @@ export class Training {
     const child = fork(siblingModule(import.meta.url, 'training-process'), [], {
       serialization: 'advanced',
       execArgv: [],
+      env: childEnvironment(),
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     const training = new Training(child)

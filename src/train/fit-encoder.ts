@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { LabelstreamError } from '../core/errors.ts'
 import { siblingModule } from '../core/paths.ts'
+import { childEnvironment } from '../runtime/child-environment.ts'
 import type { FitJob, FitProgress, FitResult } from './encoder-fit.ts'
 import type { FitReply, FitRequest } from './fit-messages.ts'
 
@@ -22,6 +23,7 @@ export async function fitEncoder(job: FitJob, hooks: FitEncoderHooks = {}): Prom
   const child = fork(siblingModule(import.meta.url, 'fit-process'), [], {
     serialization: 'advanced',
     execArgv: [],
+    env: childEnvironment(),
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   let grace: NodeJS.Timeout | undefined
