@@ -12,6 +12,9 @@ import { ProgressBar } from './progress.ts'
 import { runnerOptionsOf } from './runner-options.ts'
 import { hyperparameterOptions, hyperparametersOf } from './training-options.ts'
 
+/** Without per-label, which costs as many times as much as there are labels: only when it is asked for. */
+const defaultStrategies = strategyNames.filter((name) => name !== 'per-label')
+
 const defaultPage = join('.labelstream', 'compare.html')
 
 export const compareCommand: CommandSpec = {
@@ -23,7 +26,7 @@ export const compareCommand: CommandSpec = {
     { flags: '--base <encoder>', help: 'encoder to start from (default: minilm-l6)' },
     {
       flags: '--strategies <names>',
-      help: `separated by commas (default: ${strategyNames.join(',')})`,
+      help: `separated by commas, of ${strategyNames.join(', ')} (default: all but per-label)`,
     },
     { flags: '--page <file>', help: `write the HTML page here (default: ${defaultPage})` },
     ...hyperparameterOptions,
@@ -44,7 +47,7 @@ export const compareCommand: CommandSpec = {
         data,
         ...(dev === undefined ? {} : { dev: await readLabeledData(context, dev) }),
         base: optionalOption(options, 'base') ?? 'minilm-l6',
-        strategies: strategies ?? strategyNames,
+        strategies: strategies ?? defaultStrategies,
         modelsFolder: modelsFolderOf(settings),
         cacheFolder: join('.labelstream', 'cache'),
         ...(maxTokens === 0 ? {} : { maxTokens }),

@@ -11,6 +11,7 @@ import type { OnTrainingProgress } from './progress.ts'
 import { type Choice, recommend } from './recommend.ts'
 import { type RetrainOptions, type RetrainResult, retrain } from './retrain.ts'
 import { type StrategyName, strategyOf } from './strategies.ts'
+import type { HyperparameterChanges } from './training-run.ts'
 
 export interface CompareOptions extends Omit<RetrainOptions, 'strategy' | 'name' | 'promote'> {
   readonly strategies: readonly string[]
@@ -41,7 +42,7 @@ export interface Comparison {
 
 /**
  * Trains each strategy on the same rows with the same seed, each paying for its own encoding, and measures
- * quality, cost and scoring speed. Nothing is kept: `retrain` makes the version that is wanted.
+ * quality, cost and scoring speed; changed hyper-parameters are those of encoders. Nothing is kept: `retrain` makes the version that is wanted.
  * Throws as `retrain`.
  */
 export async function compare(
@@ -62,6 +63,7 @@ export async function compare(
       const result = await retrain(
         {
           ...options,
+          hyperparameters: changesFor(strategy, options.hyperparameters ?? {}),
           base: resolve(folder),
           strategy,
           name: strategy,
@@ -96,6 +98,12 @@ export async function compare(
     why,
     warnings: [...warnings],
   }
+}
+
+/** Rates and epochs asked for are those of encoders: a head on a frozen one has its own. */
+function changesFor(strategy: StrategyName, changes: HyperparameterChanges): HyperparameterChanges {
+  if (strategyOf(strategy).trains !== 'head') return changes
+  return changes.seed === undefined ? {} : { seed: changes.seed }
 }
 
 interface Measured {
