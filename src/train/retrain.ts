@@ -59,7 +59,10 @@ export interface RetrainResult {
   readonly trainableParameters: number
   readonly steps: number
   readonly seconds: number
-  /** Real tokens through the encoder by the second of the whole run; 0 when every embedding was cached. */
+  /**
+   * Real tokens by the second: of the optimiser steps where the encoder was trained, else of the whole run (0 when
+   * every embedding was cached).
+   */
   readonly tokensPerSecond: number
   readonly peakMemoryBytes: number
   /** On the dev part. */
@@ -159,7 +162,7 @@ export async function retrain(
     trainableParameters: trained.trainableParameters,
     steps: trained.steps,
     seconds,
-    tokensPerSecond: trained.tokens / seconds,
+    tokensPerSecond: trained.tokens / (trained.stepSeconds ?? seconds),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024 + trained.peakMemoryBytes,
     metrics: outcome.dev,
     ...(outcome.test === undefined ? {} : { testMetrics: outcome.test }),

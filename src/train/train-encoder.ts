@@ -55,7 +55,8 @@ export async function trainEncoder(run: TrainingRun): Promise<Trained> {
     bestEpoch: fitted.bestEpoch,
     steps: fitted.steps,
     trainableParameters: fitted.trainableParameters,
-    tokens: fitted.tokens + (first?.tokens ?? 0),
+    tokens: fitted.tokens,
+    stepSeconds: fitted.seconds,
     peakMemoryBytes: Math.max(fitted.peakMemoryBytes, first?.peakMemoryBytes ?? 0),
     discardCheckpoint,
   }

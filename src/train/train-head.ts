@@ -39,7 +39,7 @@ export async function trainHead(run: TrainingRun): Promise<Trained> {
 /** Only the head's parameters, for a training of everything to start from, and what they cost. */
 export async function trainHeadFirst(
   run: TrainingRun,
-): Promise<Pick<Trained, 'tokens' | 'peakMemoryBytes'> & { parameters: Map<string, Float32Array> }> {
+): Promise<Pick<Trained, 'peakMemoryBytes'> & { parameters: Map<string, Float32Array> }> {
   // The head's own defaults: the rates and epochs asked for are those of the whole training.
   const seed = run.changes.seed
   const changes = seed === undefined ? {} : { seed }
@@ -47,7 +47,6 @@ export async function trainHeadFirst(
   await head.close()
   return {
     parameters: new Map(Object.entries(head.parameters).map(([name, { values }]) => [name, values])),
-    tokens: embedded.tokens,
     peakMemoryBytes: Math.max(embedded.peakMemoryBytes, head.peakMemoryBytes),
   }
 }

@@ -55,6 +55,7 @@ export async function trainPerLabel(run: TrainingRun): Promise<Trained> {
     steps: sum(({ steps }) => steps),
     trainableParameters: sum(({ trainableParameters }) => trainableParameters),
     tokens: sum(({ tokens }) => tokens),
+    stepSeconds: sum(({ seconds }) => seconds),
     peakMemoryBytes: Math.max(...members.map(({ peakMemoryBytes }) => peakMemoryBytes)),
     discardCheckpoint: async () => {
       for (const discard of discards) await discard()

@@ -47,6 +47,8 @@ export interface Trained {
   readonly trainableParameters: number
   /** Real tokens that went through the encoder. */
   readonly tokens: number
+  /** Seconds of the optimiser steps that the tokens went through; undefined where the encoder was frozen. */
+  readonly stepSeconds?: number
   /** Of the training process. */
   readonly peakMemoryBytes: number
   /** Called once the version is written. */
