@@ -28,6 +28,9 @@ function packageVersion(): string {
   return version
 }
 
+/** For output that is still on its way. */
+const endGraceMs = 1_000
+
 function buildProgram(interrupted: AbortSignal): Command {
   const program = new Command('labelstream')
     .description(
@@ -167,3 +170,5 @@ try {
 } catch (error) {
   process.exitCode = report(error)
 }
+// everything is done; a connection that still waits for a silent broker must not keep the process
+setTimeout(() => process.exit(), endGraceMs).unref()

@@ -171,7 +171,27 @@ const disturbProtocol: Fault = async ({ world, random, note }) => {
   world.proxies.clear()
 }
 
+/** Records are on their way and not on the broker when the member dies. */
+const killWhileWritesWait: Fault = async (scene) => {
+  const { world, note } = scene
+  note('writes are held up')
+  world.proxies.add({ api: 'Produce', on: 'request', action: 'delay', delayMs: 2_500, times: 20 })
+  await sleep(1_500)
+  await Promise.all(scene.jobs.map((job) => killOne(scene, job)))
+  world.proxies.clear()
+}
+
+/** Transactions are committed, and those who asked for it do not hear so. */
+const loseCommitReplies: Fault = async ({ world, note }) => {
+  note('replies to EndTxn are lost')
+  world.proxies.add({ api: 'EndTxn', on: 'reply', action: 'cut', delayMs: 0, times: 5 })
+  await sleep(3_000)
+  world.proxies.clear()
+}
+
 export const faults = {
+  killWhileWritesWait,
+  loseCommitReplies,
   disturbProtocol,
   killMember,
   killMemberOfEach,

@@ -1,8 +1,10 @@
 /**
- * npm run test:faults [-- --seed N --messages N --seconds N --only NAME,NAME --bail]
+ * npm run test:faults [-- --seed N --messages N --seconds N --only NAME,NAME --canaries]
  * Groups in both delivery modes on three real brokers, under faults; every invariant of the promises is checked.
+ * With --canaries the program is broken on purpose, one way after another, and each has to be found.
  */
 import { parseArgs } from 'node:util'
+import { runCanaries } from './canaries.ts'
 import { boundOf } from './checker.ts'
 import { runScenario, type Scenario, type ScenarioReport } from './scenario.ts'
 import { scenarios } from './scenarios.ts'
@@ -14,6 +16,7 @@ const { values } = parseArgs({
     messages: { type: 'string', default: '100000' },
     seconds: { type: 'string', default: '1800' },
     only: { type: 'string' },
+    canaries: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -27,12 +30,17 @@ const note = (what: string): void => {
 
 const wanted = values.only?.split(',')
 const list = scenarios({ messages: Number(values.messages), seconds: Number(values.seconds), only: wanted })
-say(`seed ${seed}, ${values.messages} messages a mode, scenarios: ${list.map(({ name }) => name).join(', ')}`)
+say(
+  values.canaries
+    ? `seed ${seed}, broken builds`
+    : `seed ${seed}, ${values.messages} messages a mode, scenarios: ${list.map(({ name }) => name).join(', ')}`,
+)
 const world = await startFaultWorld(seed)
 const reports: ScenarioReport[] = []
 let failures = 0
 try {
-  for (const scenario of list) reports.push(await attempt(scenario))
+  if (!values.canaries) for (const scenario of list) reports.push(await attempt(scenario))
+  else failures += await canaries()
 } finally {
   await world.close()
 }
@@ -45,6 +53,15 @@ say(
 )
 if (values.json) process.stdout.write(`${JSON.stringify({ seed, reports, failures })}\n`)
 process.exit(failures === 0 ? 0 : 1)
+
+/** How many broken builds were not caught. */
+async function canaries(): Promise<number> {
+  const found = await runCanaries(world, note, wanted)
+  for (const { canary, caught, findings } of found) {
+    say(`${caught ? 'caught    ' : 'NOT CAUGHT'} ${canary}: ${findings.join('; ')}`)
+  }
+  return found.filter(({ caught }) => !caught).length
+}
 
 async function attempt(scenario: Scenario): Promise<ScenarioReport> {
   say(`${scenario.name}`)

@@ -88,7 +88,10 @@ export class Member {
   async ended(timeoutMs: number): Promise<{ code: number | null; printed: string }> {
     await waitUntil(() => !this.running, {
       timeoutMs,
-      onTimeout: () => new Error(`${this.logFile}: did not end within ${timeoutMs} ms\n${tail(this.log)}`),
+      onTimeout: () =>
+        new Error(
+          `${this.logFile}: did not end within ${timeoutMs} ms, and printed ${this.#printed.length} characters\n${tail(this.log)}`,
+        ),
     })
     return { code: this.#exit?.code ?? null, printed: this.#printed }
   }

@@ -14,6 +14,8 @@ export interface Scenario {
   readonly calmMs: number
   /** Faults in all; without it they go on until the input is written. */
   readonly count?: number
+  /** Whether members are killed in the end instead of told to end: broken builds may not know how. */
+  readonly killInTheEnd?: boolean
 }
 
 export interface JobReport {
@@ -80,6 +82,7 @@ export async function runScenario(
     }
     await production
     note('all input is written; every group works to the end')
+    if (scenario.killInTheEnd === true) await Promise.all(jobs.map((job) => job.kill()))
     await Promise.all(jobs.map((job) => job.finish()))
     const reports: JobReport[] = []
     for (const job of jobs) reports.push(await reportOf(job, moments.get(job) ?? []))
