@@ -32,8 +32,7 @@ export async function measureProducts(
   options: InferenceSession.SessionOptions,
   { rows, repetitions }: { readonly rows: number; readonly repetitions: number },
 ): Promise<ProductRate> {
-  const shapes = productShapes(config)
-  const session = await InferenceSession.create(writeOnnx(chain(shapes, precision)), options)
+  const session = await InferenceSession.create(productChain(config, precision), options)
   try {
     const random = seededRandom(1)
     const values = Float32Array.from({ length: rows * config.hiddenSize }, () => random.next() * 2 - 1)
@@ -60,14 +59,18 @@ export async function measureProducts(
   }
 }
 
-/** Only one row leaves the graph: copying a whole result would be measured too. */
-function chain(shapes: readonly (readonly [number, number])[], precision: ConcretePrecision) {
+/**
+ * One layer's products as ONNX, from `x` [rows, hidden] to the first row of the last one: copying a whole result out
+ * of the session would be measured too.
+ */
+export function productChain(config: ModelConfig, precision: ConcretePrecision): Uint8Array {
+  const shapes = productShapes(config)
   const g = new GraphBuilder('products')
   const type = precision === 'fp16' ? 'float16' : 'float32'
   let x = g.input('x', type, ['rows', shapes[0]?.[0] ?? 0])
   for (const [index, [width, out]] of shapes.entries()) x = product(g, x, `w${index}`, width, out, precision)
   g.output('y', g.slice(x, 0, 0, 1))
-  return g.build()
+  return writeOnnx(g.build())
 }
 
 function product(
