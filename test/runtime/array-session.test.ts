@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { GraphBuilder } from '../../src/graph/builder.ts'
+import { writeOnnx } from '../../src/graph/onnx.ts'
+import { ArraySession } from '../../src/runtime/array-session.ts'
+import { throwsCode } from '../support/throws-code.ts'
+
+function doubling(): Uint8Array {
+  const g = new GraphBuilder('doubling')
+  const x = g.input('x', 'float32', ['length'])
+  g.output('y', g.add(x, x))
+  return writeOnnx(g.build())
+}
+
+test("results are written into the caller's arrays, views included", async () => {
+  const session = await ArraySession.create(doubling(), 1)
+  const values = Float32Array.of(9, 0, 0, 9)
+  const x = { shape: [2], values: Float32Array.of(1, 2) }
+  await session.run({ x }, { y: { shape: [2], values: values.subarray(1, 3) } })
+  assert.deepEqual([...values], [9, 2, 4, 9])
+})
+
+test('a graph that is none and an input that is missing are training faults', async () => {
+  await throwsCode(() => ArraySession.create(Uint8Array.of(1, 2, 3), 1), 'TRAINING_FAILED', /ONNX Runtime/)
+  const session = await ArraySession.create(doubling(), 1)
+  const y = { shape: [1], values: new Float32Array(1) }
+  await throwsCode(() => session.run({}, { y }), 'TRAINING_FAILED', /x/)
+})
