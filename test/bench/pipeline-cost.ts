@@ -1,7 +1,7 @@
 /**
  * Processor time that the stream itself takes for a text, with everything but Kafka and the encoder: decoding,
- * batching, deciding, Avro, metrics, and with `--tokenize` the tokenizer.
- * `node build/test/bench/pipeline-cost.js [LABELS] [--tokenize]`
+ * batching, deciding, Avro, metrics, and with `--tokenize` the tokenizer; with `--cache` most texts are known.
+ * `node build/test/bench/pipeline-cost.js [LABELS] [--tokenize] [--cache]`
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -56,6 +56,7 @@ const pipeline = await Pipeline.create(
     limits: { budgetTokens: 1_024, maxRows: 256, maxWaitMs: 20 },
     maxInFlightBytes: 64_000_000,
     commitIntervalMs: 1_000,
+    cacheEntries: process.argv.includes('--cache') ? 10_000 : 0,
   },
   {
     writer: { partitionCount: () => Promise.resolve(4), send: () => Promise.resolve() },
