@@ -11,11 +11,16 @@ const orUndefined = (text: string): string | undefined => (text === '' ? undefin
  * connects nothing yet.
  */
 export function kafkaClientOf(settings: Settings, log: Logger): KafkaClient {
+  const ssl = sslOf(settings)
+  const sasl = saslOf(settings)
+  if (ssl === undefined && (sasl?.mechanism === 'plain' || sasl?.mechanism === 'oauthbearer')) {
+    log.warn('the credentials go to the brokers unencrypted: use SASL_SSL', { mechanism: sasl.mechanism })
+  }
   return connectKafka({
     brokers: settings['kafka.brokers'],
     clientId: settings['kafka.clientId'],
-    ssl: sslOf(settings),
-    sasl: saslOf(settings),
+    ssl,
+    sasl,
     connectionTimeoutMs: settings['kafka.connectionTimeoutMs'],
     requestTimeoutMs: settings['kafka.requestTimeoutMs'],
     onLog: (level, message, fields) => {

@@ -157,7 +157,7 @@ export const catalogue = {
   }),
   'registry.url': setting(registryAddress, {
     default: '',
-    help: 'Confluent-compatible schema registry. Empty: Avro single-object encoding, no registry.',
+    help: 'Confluent-compatible schema registry. Empty: Avro single-object encoding, no registry. For https with a private authority set NODE_EXTRA_CA_CERTS to its PEM file.',
   }),
   'registry.username': setting(z.string(), { default: '', help: 'User name for the registry.' }),
   'registry.passwordFile': setting(path, {

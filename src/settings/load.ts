@@ -154,7 +154,7 @@ interface YamlFault {
   readonly pos: readonly [number, ...unknown[]]
 }
 
-/** A key that stands twice in one map, or an alias: settings need none, and they can make a document endless. */
+/** A key that is no name or stands twice in one map, or an alias: settings need none, and they can make a document endless. */
 function faultOf(document: Document): YamlFault | undefined {
   let fault: YamlFault | undefined
   const found = (code: string, node: unknown): symbol => {
@@ -166,9 +166,10 @@ function faultOf(document: Document): YamlFault | undefined {
     Map: (_key, { items }) => {
       const seen = new Set<unknown>()
       for (const { key } of items) {
-        const name = isScalar(key) ? key.value : key
-        if (seen.has(name)) return found('DUPLICATE_KEY', key)
-        seen.add(name)
+        // maps as keys of maps: writing each out as a name takes seconds for a few hundred bytes
+        if (!isScalar(key)) return found('a key is not a name', key)
+        if (seen.has(key.value)) return found('DUPLICATE_KEY', key)
+        seen.add(key.value)
       }
       return undefined
     },

@@ -137,6 +137,8 @@ test('a settings file that is not valid is refused with the place, without repea
     ['group: &a {b: *a}\n', 'line 1', 'aliases'],
     ['[canary, '.repeat(2_000), 'line', ''],
     ['- '.repeat(50_000), 'line', ''],
+    ['? '.repeat(400), 'line 1', 'a key is not a name'],
+    ['{[canary]: 1}', 'line 1', 'a key is not a name'],
   ]
   for (const [text, ...parts] of cases) {
     const file = yamlFile(text)
