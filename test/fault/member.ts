@@ -32,6 +32,7 @@ export class Member {
       stdio: ['ignore', 'pipe', log],
     })
     closeSync(log)
+    endWithUs(this.#child)
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.#printed += chunk.toString()))
     this.#child.once('exit', (code, signal) => {
       this.#exit = { code, signal }
@@ -95,6 +96,18 @@ export class Member {
     })
     return { code: this.#exit?.code ?? null, printed: this.#printed }
   }
+}
+
+/** Kills the member when this process ends, however that happens: the system closes the pipe that `cat` reads. */
+function endWithUs(child: ChildProcess): void {
+  if (child.pid === undefined) return
+  const guard = spawn('sh', ['-c', `cat; kill -KILL ${child.pid}`], { stdio: ['pipe', 'ignore', 'ignore'] })
+  guard.once('error', () => undefined)
+  child.once('exit', () => {
+    // `cat` alone: the shell would go on to its next command
+    guard.kill('SIGKILL')
+    guard.stdin.destroy()
+  })
 }
 
 export function killQuietly(pid: number, signal: NodeJS.Signals): void {
