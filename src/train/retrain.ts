@@ -83,10 +83,12 @@ export interface RetrainResult {
  * Throws SETTING_INVALID, DATA_INVALID, MODEL_*, TRAINING_FAILED, INTERRUPTED and what inference throws.
  */
 export async function retrain(
-  options: RetrainOptions,
+  given: RetrainOptions,
   onProgress: OnTrainingProgress = () => undefined,
 ): Promise<RetrainResult> {
   const startedMs = monotonicMs()
+  // Thresholds and golden scores are those of fp32, whatever the settings have for serving.
+  const options: RetrainOptions = { ...given, runner: { ...given.runner, precision: 'fp32' } }
   const strategy = strategyOf(options.strategy)
   const prepared = prepare(options)
   const encoder = await openEncoder(options.base, options.modelsFolder)

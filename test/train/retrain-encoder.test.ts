@@ -73,6 +73,13 @@ for (const strategy of ['full-linear', 'full-dense', 'full-after-frozen', 'per-l
   })
 }
 
+test('a setting for int8 serving does not reach training', async () => {
+  const settings = await options('full-linear')
+  const runner = { ...defaultTextRunner, precision: 'int8' } as const
+  const result = await retrain({ ...settings, runner, hyperparameters: { epochs: 1 } })
+  assert.deepEqual(result.warnings, [])
+})
+
 test('with the pooler, the folder is what transformers loads without code', async () => {
   const settings = await options('full-linear')
   const { path, digest } = await retrain({ ...settings, pooling: 'pooler', hyperparameters: { epochs: 1 } })
