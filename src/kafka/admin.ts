@@ -1,6 +1,7 @@
 import type { Admin, Cluster } from 'kafkajs'
 import { type KafkaClient, quietly } from './connect.ts'
 import { askForGroup, openCluster, partitionsOf, withCluster } from './cluster.ts'
+import { waitUntil } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import { repeatWhile } from './backoff.ts'
 import { coordinatorIsMoving, protocolErrorType } from './errors.ts'
@@ -57,8 +58,16 @@ async function createTopic(client: KafkaClient, admin: Admin, topic: NewTopic): 
         },
       ],
     })
-  } catch (error) {
-    throw client.error(error, { doing: `creating topic ${topic.topic}`, topic: topic.topic })
+  } catch (thrown) {
+    const error = client.error(thrown, { doing: `creating topic ${topic.topic}`, topic: topic.topic })
+    if (error.code !== 'TOPIC_MISSING') throw error
+    // it is created, but a busy cluster has not told its brokers yet, and kafkajs asks only a few times
+    await waitUntil(async () => (await checkTopic(client, topic.topic)).exists, {
+      timeoutMs: 15_000,
+      everyMs: 200,
+      onTimeout: () => error,
+    })
+    return true
   }
 }
 
