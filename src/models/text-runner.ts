@@ -63,6 +63,7 @@ export class TextRunner {
     const starting = await Promise.allSettled([
       TokenizerPool.start({
         folder,
+        expectedDigests: fileDigests,
         threads: tokenizerThreads,
         maxTokens,
         maxWindows,

@@ -4,6 +4,8 @@ import type { WindowLimits } from './windows.ts'
 /** What a tokenising thread is started with. */
 export interface TokenizerWorkerData extends WindowLimits {
   readonly folder: string
+  /** SHA-256 by file name; a file that is named here and differs is never parsed. */
+  readonly expectedDigests?: Readonly<Record<string, string>>
 }
 
 /** To a tokenising thread: answered in order, one answer a request. */

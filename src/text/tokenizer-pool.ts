@@ -6,6 +6,8 @@ import type { TokenizedText, WindowLimits } from './windows.ts'
 export interface TokenizerOptions extends WindowLimits {
   /** A model folder with tokenizer.json and, if it has one, tokenizer_config.json. */
   readonly folder: string
+  /** SHA-256 by file name, as in the manifest; a file that is named here and differs is never parsed. */
+  readonly expectedDigests?: Readonly<Record<string, string>>
   /** Worker threads; at least one is started. */
   readonly threads: number
 }
@@ -20,8 +22,8 @@ export class TokenizerPool {
   #closed = false
 
   private constructor(options: TokenizerOptions) {
-    const { folder, maxTokens, maxWindows, strideTokens } = options
-    this.#data = { folder, maxTokens, maxWindows, strideTokens }
+    const { folder, expectedDigests = {}, maxTokens, maxWindows, strideTokens } = options
+    this.#data = { folder, expectedDigests, maxTokens, maxWindows, strideTokens }
     this.#threads = Array.from(
       { length: Math.max(1, options.threads) },
       () => new TokenizerThread(this.#data),

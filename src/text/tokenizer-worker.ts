@@ -19,7 +19,7 @@ const fail = (error: unknown): void => {
 
 try {
   const data = workerData as TokenizerWorkerData
-  const tokenizer = await loadTokenizer(data.folder)
+  const tokenizer = await loadTokenizer(data.folder, data.expectedDigests)
   checkWindowLimits(data, tokenizer.special)
   answer({ type: 'ready' })
   port.on('message', ({ texts }: TokenizeRequest) => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { Tokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
+import { sha256 } from '../core/digest.ts'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { readFileLimited } from '../core/files.ts'
 import { ReferenceBertNormalizer, ReferenceBertPreTokenizer } from './bert-normalizer.ts'
@@ -40,16 +41,23 @@ const wordPieceSchema = z.object({
 
 /**
  * Reads tokenizer.json and tokenizer_config.json (which may be absent) of a model folder. The truncation and
- * padding that tokenizer.json carries are not applied: windows are cut by `cutWindows`. Throws MODEL_CORRUPT,
- * MODEL_UNSUPPORTED and FILE_UNREADABLE, naming the file.
+ * padding that tokenizer.json carries are not applied: windows are cut by `cutWindows`. Every file is compared with
+ * its expected digest before it is parsed. Throws MODEL_CORRUPT, MODEL_UNSUPPORTED and FILE_UNREADABLE, naming the file.
  */
-export async function loadTokenizer(folder: string): Promise<TextEncoder> {
+export async function loadTokenizer(
+  folder: string,
+  expectedDigests: Readonly<Record<string, string>> = {},
+): Promise<TextEncoder> {
   const file = join(folder, 'tokenizer.json')
-  const parsed = tokenizerSchema.safeParse(await readJson(file))
+  const parsed = tokenizerSchema.safeParse(await readJson(file, expectedDigests['tokenizer.json']))
   if (!parsed.success) throw new LabelstreamError('MODEL_CORRUPT', `${file} is not a tokenizer`)
   const json = parsed.data
   const special = readSpecialTokens(json.post_processor)
-  const config = await readJson(join(folder, 'tokenizer_config.json'), {})
+  const config = await readJson(
+    join(folder, 'tokenizer_config.json'),
+    expectedDigests['tokenizer_config.json'],
+    {},
+  )
   try {
     const tokenizer = new Tokenizer(
       {
@@ -90,10 +98,10 @@ function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\uFFFD')
 }
 
-async function readJson(file: string, whenAbsent?: object): Promise<object> {
-  let text: string
+async function readJson(file: string, digest?: string, whenAbsent?: object): Promise<object> {
+  let bytes: Buffer
   try {
-    text = (await readFileLimited(file, maxTokenizerBytes)).toString('utf8')
+    bytes = await readFileLimited(file, maxTokenizerBytes)
   } catch (error) {
     if (error instanceof LabelstreamError) throw error
     if (whenAbsent !== undefined && error instanceof Error && 'code' in error && error.code === 'ENOENT') {
@@ -103,8 +111,14 @@ async function readJson(file: string, whenAbsent?: object): Promise<object> {
       cause: error,
     })
   }
+  if (digest !== undefined && sha256(bytes) !== digest) {
+    throw new LabelstreamError(
+      'MODEL_CORRUPT',
+      `${file} is not the file of the manifest: its SHA-256 differs`,
+    )
+  }
   try {
-    return z.looseObject({}).parse(JSON.parse(text))
+    return z.looseObject({}).parse(JSON.parse(bytes.toString('utf8')))
   } catch (error) {
     throw new LabelstreamError('MODEL_CORRUPT', `${file} is not a JSON object`, { cause: error })
   }

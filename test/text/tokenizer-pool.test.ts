@@ -40,6 +40,12 @@ test('zero threads are one thread', async () => {
   await pool.close()
 })
 
+test('a tokenizer that was changed after its folder was verified is not parsed', async () => {
+  const wrong = { 'tokenizer.json': '0'.repeat(64) }
+  const start = TokenizerPool.start({ folder, threads: 1, expectedDigests: wrong, ...limits })
+  await assert.rejects(start, { code: 'MODEL_CORRUPT', message: /tokenizer\.json.*SHA-256/ })
+})
+
 test('a thread that ends under its work rejects it', async () => {
   const thread = new TokenizerThread({ folder, ...limits })
   await thread.ready
