@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type ConnectionOptions, createSecureContext } from 'node:tls'
 import kafkajs, { type Kafka as KafkaJs, type KafkaConfig, type SASLOptions } from 'kafkajs'
-import { withDeadline } from '../core/clock.ts'
+import { sleep, withDeadline } from '../core/clock.ts'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { registerCodecs } from './codecs.ts'
 import { kafkaError, type KafkaErrorContext } from './errors.ts'
@@ -224,7 +224,7 @@ function saslOptions(sasl: SaslOptions): SASLOptions {
     readToken(tokenFile)
     return {
       mechanism: sasl.mechanism,
-      oauthBearerProvider: () => Promise.resolve().then(() => ({ value: readToken(tokenFile) })),
+      oauthBearerProvider: async () => ({ value: await currentToken(tokenFile) }),
     }
   }
   const password =
@@ -239,6 +239,18 @@ function saslOptions(sasl: SaslOptions): SASLOptions {
     )
   }
   return { mechanism: sasl.mechanism, username: sasl.username, password }
+}
+
+/** While it is being replaced, the file may be gone or half written for a moment. */
+async function currentToken(path: string): Promise<string> {
+  for (let attempt = 1; attempt < 10; attempt++) {
+    try {
+      return readToken(path)
+    } catch {
+      await sleep(200)
+    }
+  }
+  return readToken(path)
 }
 
 function readToken(path: string): string {
