@@ -1,12 +1,12 @@
 import { seededRandom } from '../core/random.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
-import { layerPrefix } from '../encoders/weights.ts'
 import { ArraySession, type NumberArray, type NumberArrays } from '../runtime/array-session.ts'
 import { DropoutPool } from './dropout-pool.ts'
 import { type PaddedRows, type TokenRows, padRows, targetRows, withinBudget } from './encoder-batches.ts'
 import { type EncoderGraphs, buildEncoderGraphs, gradientName, wordTable } from './encoder-graph.ts'
 import { type EncoderHyperparameters, lossOf } from './encoder-hyperparameters.ts'
+import { frozenParameters, peakRateOf } from './encoder-rates.ts'
 import { FlatAdamW } from './flat-adamw.ts'
 import { FlatParameters, sizeOf } from './flat-parameters.ts'
 import { positiveWeights } from './initial-head.ts'
@@ -308,29 +308,6 @@ export class EncoderTrainer {
 
 /** An average over every tenth step costs a tenth and is as smooth. */
 const averageEvery = 10
-
-/** Embeddings and the lowest `layers` layers; none for 0. */
-function frozenParameters(config: ModelConfig, layers: number): Set<string> {
-  if (layers === 0) return new Set()
-  const prefixes = [
-    'bert.embeddings.',
-    ...Array.from({ length: layers }, (_, layer) => `${layerPrefix(layer)}.`),
-  ]
-  const names = [...modelParameters(config, 'logits').keys()]
-  return new Set(names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix))))
-}
-
-function peakRateOf(
-  name: string,
-  { layers }: ModelConfig,
-  { learningRate, headLearningRate, layerDecay }: EncoderHyperparameters,
-): number {
-  if (!name.startsWith('bert.') || name.startsWith('bert.pooler.')) return headLearningRate
-  if (layerDecay === 1) return learningRate
-  if (name.startsWith('bert.embeddings.')) return learningRate * layerDecay ** layers
-  const layer = Number(/^bert\.encoder\.layer\.(\d+)\./.exec(name)?.[1] ?? layers - 1)
-  return learningRate * layerDecay ** (layers - 1 - layer)
-}
 
 /** A symbolic size of the training graph for a batch. */
 function sizeIn(size: number | string, { rows, columns }: { rows: number; columns: number }): number {

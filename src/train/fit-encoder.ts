@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { LabelstreamError } from '../core/errors.ts'
 import { siblingModule } from '../core/paths.ts'
 import { childEnvironment } from '../runtime/child-environment.ts'
-import type { FitJob, FitProgress, FitResult } from './encoder-fit.ts'
+import type { FitJob, FitProgress, FitResult } from './fit-messages.ts'
 import type { FitReply, FitRequest } from './fit-messages.ts'
 
 export interface FitEncoderHooks {

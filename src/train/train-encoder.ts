@@ -9,7 +9,7 @@ import { readSafetensors, toFloat32, writeSafetensors } from '../formats/safeten
 import { TokenizerPool } from '../text/tokenizer-pool.ts'
 import { targetsOf } from './dataset.ts'
 import { type TokenRows, stepsPerEpoch } from './encoder-batches.ts'
-import type { FitProgress, FitResult } from './encoder-fit.ts'
+import type { FitProgress, FitResult } from './fit-messages.ts'
 import {
   type EncoderHyperparameters,
   defaultEncoderHyperparameters,

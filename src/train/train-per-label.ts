@@ -3,7 +3,7 @@ import { memberConfig, memberPrefix, modelParameters } from '../encoders/model.t
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import { type Tensor, writeSafetensors } from '../formats/safetensors.ts'
 import type { TokenRows } from './encoder-batches.ts'
-import type { EncoderEpoch, FitResult } from './encoder-fit.ts'
+import type { EncoderEpoch, FitResult } from './fit-messages.ts'
 import { sizeOf } from './flat-parameters.ts'
 import { tensorsOfWhole } from './model-files.ts'
 import { type RunRows, fitOne, hyperparametersFor, tokenRows } from './train-encoder.ts'

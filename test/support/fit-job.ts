@@ -2,7 +2,7 @@ import { seededRandom } from '../../src/core/random.ts'
 import { headParameters } from '../../src/encoders/weights.ts'
 import { matrix } from '../../src/evaluation/matrix.ts'
 import type { TokenRows } from '../../src/train/encoder-batches.ts'
-import type { FitJob } from '../../src/train/encoder-fit.ts'
+import type { FitJob } from '../../src/train/fit-messages.ts'
 import {
   type EncoderHyperparameters,
   defaultEncoderHyperparameters,
