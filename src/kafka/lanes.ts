@@ -22,7 +22,8 @@ export interface LanesOptions {
   readonly compression?: 'none' | 'gzip' | undefined
   /** A transaction that is open for longer is aborted by its coordinator. Default 30,000. */
   readonly transactionTimeoutMs?: number | undefined
-  readonly onTransaction?: ((result: 'committed' | 'aborted' | 'fenced') => void) | undefined
+  /** 'failed': it is done again, or was committed after all and is then counted as that, too. */
+  readonly onTransaction?: ((result: 'committed' | 'failed' | 'fenced') => void) | undefined
   readonly onRetry?: ((code: ErrorCode) => void) | undefined
 }
 
@@ -36,6 +37,8 @@ interface HeldLane {
   /** What the group has committed for each partition, as of the producer's fencing and its transactions since. */
   committed: Map<string, number | undefined>
   underWay: Promise<unknown>
+  /** Aborted when the lane is let go: a fence that came later would hit our own successor. */
+  readonly over: AbortController
 }
 
 /** The answers to one whose producer epoch is not the newest of its transactional id. */
@@ -60,7 +63,7 @@ const failuresBeforeNewCluster = 3
 export class Lanes {
   readonly #client: KafkaClient
   readonly #options: LanesOptions
-  readonly #closing = new AbortController()
+  #closed = false
   readonly #held = new Map<number, HeldLane>()
   #opened: { readonly cluster: Cluster; close(): Promise<void> }
   #failuresInARow = 0
@@ -108,14 +111,19 @@ export class Lanes {
       const lane = this.laneOf(one.partition)
       byLane.set(lane, [...(byLane.get(lane) ?? []), one])
     }
-    for (const lane of this.#held.keys()) if (!byLane.has(lane)) this.#held.delete(lane)
+    for (const held of [...this.#held.values()]) if (!byLane.has(held.lane)) this.#letGo(held)
     await Promise.all([...byLane].map(([lane, own]) => this.#acquireLane(epoch, lane, own)))
   }
 
   async #acquireLane(epoch: number, lane: number, partitions: readonly TopicPartition[]): Promise<void> {
     // what this member began in an earlier epoch may as well end well: it is less to do again
-    const { underWay } = this.#held.get(lane) ?? { underWay: Promise.resolve() }
-    await quietly(withDeadline(underWay, predecessorPatienceMs, () => new Error('it is fenced instead')))
+    const former = this.#held.get(lane)
+    if (former !== undefined) {
+      const late = (): Error => new Error('it is fenced instead')
+      await quietly(withDeadline(former.underWay, predecessorPatienceMs, late))
+      this.#letGo(former)
+    }
+    if (this.#closed) throw new LabelstreamError('INTERRUPTED', 'the writer was closed')
     const held: HeldLane = {
       epoch,
       lane,
@@ -123,6 +131,7 @@ export class Lanes {
       producer: undefined,
       committed: new Map(),
       underWay: Promise.resolve(),
+      over: new AbortController(),
     }
     this.#held.set(lane, held)
     try {
@@ -135,8 +144,8 @@ export class Lanes {
 
   /**
    * One transaction of a lane: all records, then the offsets, or nothing. Repeated with back-off until it is
-   * known to be committed; 'stale' when the lane belongs to someone else or to another epoch by now.
-   * Throws ACCESS_DENIED, RECORD_TOO_LARGE and whatever else repeating cannot help, INTERRUPTED after `close`.
+   * known to be committed; 'stale' when the lane belongs to someone else or to another epoch by now, or `close`
+   * came between. Throws ACCESS_DENIED, RECORD_TOO_LARGE and whatever else repeating cannot help.
    */
   async transact(
     epoch: number,
@@ -150,7 +159,7 @@ export class Lanes {
     held.underWay = work
     const result = await work
     // lost: this epoch does not take it again
-    if (result === 'stale' && this.#held.get(lane) === held) this.#held.delete(lane)
+    if (result === 'stale') this.#letGo(held)
     return result
   }
 
@@ -165,7 +174,8 @@ export class Lanes {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort()
+    this.#closed = true
+    for (const held of [...this.#held.values()]) this.#letGo(held)
     await this.#opened.close()
   }
 
@@ -176,13 +186,13 @@ export class Lanes {
   ): Promise<'committed' | 'stale'> {
     const startedMs = monotonicMs()
     for (let attempt = 1; ; attempt++) {
-      if (this.#closing.signal.aborted) throw new LabelstreamError('INTERRUPTED', 'the writer was closed')
-      if (this.#held.get(held.lane) !== held) return 'stale'
+      if (held.over.signal.aborted) return 'stale'
       try {
         if (held.producer === undefined) {
           const before = held.committed
           await this.#take(held)
           const found = whatBecame(before, held.committed, offsets)
+          if (found === 'committed') this.#options.onTransaction?.('committed')
           if (found !== 'nothing') return found
         }
         await this.#commitOnce(held, sends, offsets)
@@ -190,20 +200,21 @@ export class Lanes {
         this.#options.onTransaction?.('committed')
         return 'committed'
       } catch (error) {
+        if (held.over.signal.aborted) return 'stale'
         // never used again: what became of its transaction is found out by its successor
         held.producer = undefined
         if (fencedTypes.has(protocolErrorType(error) ?? '')) {
           this.#options.onTransaction?.('fenced')
           return 'stale'
         }
-        this.#options.onTransaction?.('aborted')
+        this.#options.onTransaction?.('failed')
         await this.#countFailure()
         const fault = this.#fault(error, held)
         const mayComeBack =
           fault.code === 'TOPIC_MISSING' && monotonicMs() - startedMs < missingTopicPatienceMs
         if (fault.disposition !== 'retry' && !mayComeBack) throw fault
         this.#options.onRetry?.(fault.code)
-        await sleep(backoffMs(attempt), this.#closing.signal)
+        await sleep(backoffMs(attempt), held.over.signal)
       }
     }
   }
@@ -215,7 +226,7 @@ export class Lanes {
   ): Promise<void> {
     const { producer } = held
     if (producer === undefined) throw new LabelstreamError('INTERNAL', `lane ${held.lane} has no producer`)
-    await producer.commit(sends, offsets, laneMetadata(this.#options.lanes), this.#closing.signal)
+    await producer.commit(sends, offsets, laneMetadata(this.#options.lanes), held.over.signal)
     for (const position of offsets) held.committed.set(keyOf(position), position.offset)
   }
 
@@ -226,36 +237,43 @@ export class Lanes {
     held.producer = producer
   }
 
-  #fence({ lane }: HeldLane): Promise<TransactionalProducer> {
+  #letGo(held: HeldLane): void {
+    held.over.abort()
+    if (this.#held.get(held.lane) === held) this.#held.delete(held.lane)
+  }
+
+  #fence(held: HeldLane): Promise<TransactionalProducer> {
     const { group, lanes, compression = 'none', transactionTimeoutMs = 30_000 } = this.#options
     return TransactionalProducer.fence(
       this.#opened.cluster,
       {
-        transactionalId: transactionalIdOf(group, lanes, lane),
+        transactionalId: transactionalIdOf(group, lanes, held.lane),
         group,
         timeoutMs: transactionTimeoutMs,
         compression,
       },
-      this.#closing.signal,
+      held.over.signal,
     )
   }
 
-  async #committedOffsets({ partitions }: HeldLane): Promise<Map<string, number | undefined>> {
+  async #committedOffsets(held: HeldLane): Promise<Map<string, number | undefined>> {
     for (;;) {
-      const found = await offsetsOf(this.#opened.cluster, this.#options.group, partitions, { stable: true })
+      const found = await offsetsOf(this.#opened.cluster, this.#options.group, held.partitions, {
+        stable: true,
+      })
       if (found !== 'undecided') {
         checkLaneMetadata(found, this.#options)
         return new Map(found.map((one) => [keyOf(one), one.offset]))
       }
-      if (this.#closing.signal.aborted) throw new LabelstreamError('INTERRUPTED', 'the writer was closed')
-      await sleep(undecidedPauseMs, this.#closing.signal)
+      if (held.over.signal.aborted) throw new LabelstreamError('INTERRUPTED', 'the lane was let go')
+      await sleep(undecidedPauseMs, held.over.signal)
     }
   }
 
   /** kafkajs's cluster object goes on asking brokers that are gone; a new one starts from our list. */
   async #countFailure(): Promise<void> {
     this.#failuresInARow += 1
-    if (this.#closing.signal.aborted) return
+    if (this.#closed) return
     if (this.#failuresInARow < failuresBeforeNewCluster) {
       await quietly(this.#opened.cluster.refreshMetadata())
       return
@@ -264,7 +282,7 @@ export class Lanes {
     const old = this.#opened
     try {
       const fresh = await openLanesCluster(this.#client, this.#options)
-      if (this.#opened !== old || this.#closing.signal.aborted) {
+      if (this.#opened !== old || this.#closed) {
         await fresh.close()
         return
       }

@@ -68,7 +68,8 @@ interface Coordinators {
 
 const transactionCoordinator = 1
 const produceTimeoutMs = 30_000
-const busyPauseMs = 5
+const shortestBusyPauseMs = 5
+const longestBusyPauseMs = 100
 
 /**
  * A transactional producer from its fencing to its first error. It speaks the protocol's requests one by one and
@@ -184,7 +185,7 @@ async function findCoordinator(
  * that says for certain that nothing was done.
  */
 async function untilNotBusy<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await ask()
     } catch (error) {
@@ -193,7 +194,7 @@ async function untilNotBusy<T>(ask: () => Promise<T>, signal: AbortSignal): Prom
         throw new LabelstreamError('INTERRUPTED', 'closed while a transaction was ending', { cause: error })
       }
     }
-    await sleep(busyPauseMs, signal)
+    await sleep(Math.min(longestBusyPauseMs, shortestBusyPauseMs * attempt), signal)
   }
 }
 

@@ -14,7 +14,9 @@ export type OnEndToEnd = (seconds: number, source: SourcePosition) => void
 export class StreamMetrics {
   readonly #metrics: Metrics
   readonly #counters = new Map<string, BoundCounter>()
-  readonly #scores = new Map<string, BoundHistogram>()
+  #scoreLabels: readonly string[] = []
+  /** By the place of the label. */
+  #scores: readonly BoundHistogram[] = []
   readonly #published: BoundCounter
   readonly #rebalances: BoundCounter
   readonly #cacheHits: BoundCounter
@@ -112,13 +114,14 @@ export class StreamMetrics {
     this.#counter(`retry ${code}`, () => this.#metrics.counter('retries_total', { code })).inc()
   }
 
-  score(label: string, probability: number): void {
-    let histogram = this.#scores.get(label)
-    if (histogram === undefined) {
-      histogram = this.#metrics.histogram('label_score', { label })
-      this.#scores.set(label, histogram)
+  scores(labels: readonly string[], probabilities: Float32Array): void {
+    if (labels !== this.#scoreLabels) {
+      this.#scoreLabels = labels
+      this.#scores = labels.map((label) => this.#metrics.histogram('label_score', { label }))
     }
-    histogram.observe(probability)
+    for (let index = 0; index < probabilities.length; index++) {
+      this.#scores[index]?.observe(probabilities[index] ?? 0)
+    }
   }
 
   decided(label: string): void {
@@ -135,7 +138,7 @@ export class StreamMetrics {
     ).inc()
   }
 
-  transaction(result: 'committed' | 'aborted' | 'fenced'): void {
+  transaction(result: 'committed' | 'failed' | 'fenced'): void {
     this.#counter(`transaction ${result}`, () =>
       this.#metrics.counter('transactions_total', { result }),
     ).inc()

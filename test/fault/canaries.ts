@@ -12,6 +12,9 @@ interface Canary {
   readonly name: string
   readonly mode: DeliveryMode
   readonly faults: readonly FaultName[]
+  /** Enough to have work in hand at any moment. */
+  readonly messages?: number
+  readonly settings?: Readonly<Record<string, number>>
   /** The check that must be broken. */
   readonly caughtBy: RegExp
   readonly patches: readonly { readonly file: string; readonly from: string; readonly to: string }[]
@@ -36,6 +39,8 @@ const canaries: readonly Canary[] = [
     name: 'no-epoch-guard',
     mode: 'exactly-once',
     faults: ['freezeMember'],
+    messages: 15_000,
+    settings: { 'exactlyOnce.transactionMs': 1_000 },
     caughtBy: /sees each input once/,
     patches: [
       {
@@ -56,7 +61,9 @@ const canaries: readonly Canary[] = [
         // as if a reload had swapped the session under a batch: the other model's values, this model's name
         file: 'stream/scoring.js',
         from: 'if (result.width !== labels',
-        to: 'if (++globalThis.runsSoFar > 20 || (globalThis.runsSoFar ??= 0) < 0) result.values.reverse();\n    if (result.width !== labels',
+        to: `const runs = (globalThis.runsSoFar = (globalThis.runsSoFar ?? 0) + 1);
+    if (runs > 20) result.values.forEach((value, index) => (result.values[index] = -value));
+    if (result.width !== labels`,
       },
     ],
   },
@@ -81,7 +88,7 @@ const canaries: readonly Canary[] = [
   {
     name: 'dead-letters-an-infrastructure-fault',
     mode: 'exactly-once',
-    faults: ['killInference'],
+    faults: ['freezeInference'],
     caughtBy: /only poison is dead-lettered/,
     patches: [
       {
@@ -135,13 +142,13 @@ async function runCanary(
         jobs: [
           {
             mode: canary.mode,
-            messages: 3_000,
+            messages: canary.messages ?? 3_000,
             produceMs: 20_000,
             poisonShare: 0.01,
             partitions: 6,
             proxied: true,
             cliFile: join(folder, 'cli.js'),
-            settings: { 'exactlyOnce.lanes': 4 },
+            settings: { 'exactlyOnce.lanes': 4, ...canary.settings },
           },
         ],
       },
