@@ -1,3 +1,4 @@
+import { LabelstreamError } from '../core/errors.ts'
 import { seededRandom } from '../core/random.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
@@ -122,7 +123,7 @@ export class EncoderTrainer {
     return this.#graphs.trained.reduce((sum, name) => sum + sizeOf(shapes.get(name) ?? []), 0)
   }
 
-  /** Step `step`, counted from 1, on these rows of the training part. */
+  /** Step `step`, counted from 1, on these rows of the training part. Throws TRAINING_FAILED when it diverges. */
   async step(step: number, rows: readonly number[]): Promise<{ loss: number; tokens: number }> {
     const { hyperparameters, train, totalSteps, config } = this.#options
     const parts = withinBudget(rows, this.#lengths, hyperparameters.budgetTokens)
@@ -133,6 +134,12 @@ export class EncoderTrainer {
     }
     const squared = (await this.#optimiser.squaredNorm(this.#flat)) + (this.#table?.squaredNorm() ?? 0)
     const norm = Math.sqrt(squared)
+    if (!Number.isFinite(norm + loss)) {
+      throw new LabelstreamError(
+        'TRAINING_FAILED',
+        `loss or gradient is no longer a number at step ${step}: take a lower learning rate`,
+      )
+    }
     const { clipNorm } = hyperparameters
     const clip = clipNorm > 0 && norm > clipNorm ? clipNorm / norm : 1
     const schedule = scheduleShare(step, { ...hyperparameters, totalSteps })

@@ -154,6 +154,18 @@ test('one text, labels of one class and labels nobody knows give numbers', async
   for (const values of [...parameters.values(), devLogits]) assert.ok(values.every(Number.isFinite))
 })
 
+test('a training that diverges says so instead of writing numbers that are none', async () => {
+  const hyper = { learningRate: 1e30, headLearningRate: 1e30, warmup: 0 }
+  const job = tinyFitJob(await temporaryFolder(), { hyper })
+  await assert.rejects(
+    fitEncoder(job),
+    (error) =>
+      error instanceof LabelstreamError &&
+      error.code === 'TRAINING_FAILED' &&
+      /lower learning rate/.test(error.message),
+  )
+})
+
 test('training stops when the dev score does not rise for long', async () => {
   const { history, bestEpoch } = await fit(
     tinyFitJob(await temporaryFolder(), {
