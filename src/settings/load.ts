@@ -76,10 +76,12 @@ function knownKey(key: string, origin: string): SettingKey {
 }
 
 function unknown(name: string, origin: string, candidates: readonly string[]): LabelstreamError {
-  const nearest = candidates.toSorted((a, b) => distance(name, a) - distance(name, b))[0] ?? ''
+  // no setting has a longer name, and comparing takes as long as the name is
+  const start = name.slice(0, 100)
+  const nearest = candidates.toSorted((a, b) => distance(start, a) - distance(start, b))[0] ?? ''
   return new LabelstreamError(
     'SETTING_UNKNOWN',
-    `unknown setting ${/^[\w.-]{1,100}$/.test(name) ? name : JSON.stringify(name.slice(0, 100))} in ${origin}; did you mean ${nearest}? \`labelstream settings\` lists all`,
+    `unknown setting ${/^[\w.-]{1,100}$/.test(name) ? name : JSON.stringify(start)} in ${origin}; did you mean ${nearest}? \`labelstream settings\` lists all`,
   )
 }
 

@@ -154,6 +154,8 @@ test('a settings file of a megabyte of keys is refused at once, a larger one bef
   const keys = Array.from({ length: 80_000 }, (_, index) => `key${index}: 1`).join('\n')
   assert.throws(() => load({ file: yamlFile(keys) }), refusal('SETTING_UNKNOWN', 'key0'))
   assert.throws(() => load({ file: yamlFile(' '.repeat(1_048_577)) }), refusal('SETTING_INVALID', 'larger'))
+  const long = yamlFile(`? ${'k'.repeat(1_000_000)}\n: 1\n`)
+  assert.throws(() => load({ file: long }), refusal('SETTING_UNKNOWN', 'kkkk'))
   assert.throws(() => load({ file: '/dev/zero' }), refusal('SETTING_INVALID', 'larger'))
 })
 
