@@ -1,6 +1,7 @@
 import type { LabelstreamError } from '../core/errors.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import type { OutgoingMessage, Position, SourceMessage } from '../formats/message.ts'
+import type { NamedScores } from '../formats/score-map.ts'
 import type { LabelScores } from '../formats/scores.ts'
 
 /** One fetch's messages of one partition, in offset order. */
@@ -107,10 +108,13 @@ export interface Scorer {
   decide(logits: Float32Array): { readonly scores: Float32Array; readonly decided: readonly string[] }
 }
 
+/** An event whose scores are in the model's label order. */
+export type ScoresToEncode = Omit<LabelScores, 'scores'> & { readonly scores: NamedScores }
+
 export interface FormatPorts {
   /** Throws (or rejects with) a dead-letter fault, or a retry fault such as REGISTRY_UNREACHABLE. */
   readonly decodeInput: (message: SourceMessage) => DecodedInput | Promise<DecodedInput>
-  readonly encodeScores: (event: LabelScores) => Buffer
+  readonly encodeScores: (event: ScoresToEncode) => Buffer
   /** The message unchanged, with headers that say why it is dead. */
   readonly deadLetter: (
     message: SourceMessage,
@@ -144,7 +148,8 @@ export interface PipelineMetrics {
   committed(topic: string, partition: number, offset: number): void
   rebalance(): void
   retried(code: string): void
-  score(label: string, probability: number): void
+  /** One text's probabilities; the array of labels is the same for every text of a model. */
+  scores(labels: readonly string[], probabilities: Float32Array): void
   decided(label: string): void
   /** A text was not scored because an identical one was or is being scored. */
   cacheHit(): void

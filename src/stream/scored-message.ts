@@ -26,13 +26,7 @@ export class ScoreBuilder {
     const { model, labels } = this.#scorer
     const { scores, decided } = this.#scorer.decide(message.logits ?? new Float32Array(labels.length))
     message.logits = undefined
-    const scoreByLabel: Record<string, number> = {}
-    for (let index = 0; index < labels.length; index++) {
-      const label = labels[index] ?? ''
-      const probability = scores[index] ?? 0
-      scoreByLabel[label] = probability
-      this.#metrics.score(label, probability)
-    }
+    this.#metrics.scores(labels, scores)
     for (const label of decided) this.#metrics.decided(label)
     const { topic, partition, offset, timestampMs } = source
     const value = this.#encodeScores({
@@ -40,7 +34,7 @@ export class ScoreBuilder {
       id: message.id,
       source: { topic, partition, offset, timestamp: timestampMs },
       model,
-      scores: scoreByLabel,
+      scores: { names: labels, values: scores },
       labels: decided,
       tokens: message.tokens,
       windows: message.windows,

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import avro from 'avsc'
 import fc from 'fast-check'
 import { writerSchemas } from '../../src/formats/avro-value.ts'
 import { confluentHeader } from '../../src/formats/confluent.ts'
 import { labeledTextEncoder } from '../../src/formats/labeled-text.ts'
-import { decodeLabelScores, labelScoresEncoder, type LabelScores } from '../../src/formats/scores.ts'
+import {
+  decodeLabelScores,
+  labelScoresEncoder,
+  labelScoresSchemaText,
+  type LabelScores,
+} from '../../src/formats/scores.ts'
 import { eventIdOf } from '../../src/formats/text-value.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
@@ -32,6 +38,26 @@ test('an event is read as it was written', async () => {
       assert.equal(JSON.stringify(read), JSON.stringify(written))
     }),
     { numRuns: 300 },
+  )
+})
+
+test("an event is the bytes that avsc writes for the whole schema, also from the model's own array", () => {
+  const type = avro.Type.forSchema(JSON.parse(labelScoresSchemaText()) as avro.Schema)
+  const encode = labelScoresEncoder(confluentHeader(7))
+  fc.assert(
+    fc.property(event, fc.nat(200), (written, more) => {
+      const labels = Array.from({ length: more }, (_, label) => `label ${label}`)
+      const scores = { ...written.scores, ...Object.fromEntries(labels.map((label) => [label, 0.25])) }
+      const whole = Buffer.concat([confluentHeader(7), type.toBuffer({ ...written, scores })])
+      assert.deepEqual(encode({ ...written, scores }), whole)
+      const names = Object.keys(scores)
+      for (const factor of [0.5, 1]) {
+        const values = Float32Array.from(Object.values(scores), (score) => score * factor)
+        const bytes = encode({ ...written, scores: { names, values } })
+        if (factor === 1) assert.deepEqual(bytes, whole)
+      }
+    }),
+    { numRuns: 200 },
   )
 })
 

@@ -4,9 +4,15 @@ import { describe, test } from 'node:test'
 import { waitUntil } from '../../src/core/clock.ts'
 import { LabelstreamError } from '../../src/core/errors.ts'
 import type { OutgoingMessage, Position, SourceMessage } from '../../src/formats/message.ts'
-import type { LabelScores } from '../../src/formats/scores.ts'
 import { Pipeline, type PipelineOptions, type PipelinePorts } from '../../src/stream/pipeline.ts'
-import type { FormatPorts, InferencePort, ReaderPort, Scorer, WriterPort } from '../../src/stream/ports.ts'
+import type {
+  FormatPorts,
+  InferencePort,
+  ReaderPort,
+  Scorer,
+  ScoresToEncode,
+  WriterPort,
+} from '../../src/stream/ports.ts'
 import { noMetrics } from '../support/stream-world.ts'
 
 const options: PipelineOptions = {
@@ -30,7 +36,7 @@ interface Parts {
 /** A pipeline whose fetches are made by hand; texts are one token a letter. */
 async function started(parts: Parts = {}) {
   const sent: { topic: string; partition: number; message: OutgoingMessage }[] = []
-  const events: LabelScores[] = []
+  const events: ScoresToEncode[] = []
   const commits: Position[] = []
   const calls: string[] = []
   const scorer: Scorer = {
@@ -204,7 +210,7 @@ describe('Pipeline', () => {
     assert.deepEqual(Object.keys(sent[0]?.message.headers ?? {}), ['labelstream-model'])
     const event = events.find(({ eventId }) => eventId === 'texts/4/1')
     assert.deepEqual(event?.source, { topic: 'texts', partition: 4, offset: 1, timestamp: 77 })
-    assert.deepEqual(event?.scores, { yes: 0.25, no: 0.25 })
+    assert.deepEqual(event?.scores, { names: ['yes', 'no'], values: Float32Array.of(0.25, 0.25) })
     assert.equal(event?.tokens, 3)
   })
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LabelstreamError } from '../../src/core/errors.ts'
 import type { OutgoingMessage, Position, SourceMessage } from '../../src/formats/message.ts'
-import type { LabelScores } from '../../src/formats/scores.ts'
 import type {
   FormatPorts,
   IntakeHandlers,
@@ -316,14 +315,14 @@ export function pretendedFormats(world: StreamWorld): FormatPorts {
       const decoded = { id: message.key?.toString() ?? '', text }
       return world.random.next() < 0.1 ? Promise.resolve(decoded) : decoded
     },
-    encodeScores: (event: LabelScores) => {
+    encodeScores: (event) => {
       const source = world.log[event.source.partition]?.find(({ offset }) => offset === event.source.offset)
       const text = source?.value?.toString() ?? ''
       const [length, windows, number] = text.split(':').map(Number)
       assert.equal(event.windows, windows)
       assert.equal(event.tokens, length)
       // The largest window of the text decides, whatever batch each window was in.
-      assert.equal(event.scores['a'], Math.fround((number ?? 0) + (windows ?? 1) - 1))
+      assert.equal(event.scores.values[0], Math.fround((number ?? 0) + (windows ?? 1) - 1))
       return Buffer.from(JSON.stringify(event.source))
     },
     deadLetter: (message, _stage, error) => ({
@@ -348,7 +347,7 @@ export const noMetrics: PipelineMetrics = {
   committed: () => undefined,
   rebalance: () => undefined,
   retried: () => undefined,
-  score: () => undefined,
+  scores: () => undefined,
   decided: () => undefined,
   cacheHit: () => undefined,
 }

@@ -54,8 +54,7 @@ test('scores and decisions are all counted, by label, however often they are scr
   const stream = new StreamMetrics(metrics)
   const page = async (): Promise<string> => metrics.registry.metrics()
   for (let text = 0; text < 3; text++) {
-    stream.score('a', 0.07)
-    stream.score('b', 0.97)
+    stream.scores(['a', 'b'], Float32Array.of(0.07, 0.97))
     stream.decided('b')
     await page()
   }
