@@ -59,7 +59,7 @@ export async function compare(
   const measured: Measured[] = []
   const warnings = new Set<string>()
   try {
-    for (const strategy of strategies) {
+    for (const strategy of headsFirst(strategies)) {
       const result = await retrain(
         {
           ...options,
@@ -93,12 +93,20 @@ export async function compare(
   return {
     measuredOn,
     measuredRows: part.rows.length,
-    rows: measured.map(({ row }) => row),
+    rows: strategies.flatMap((name) =>
+      measured.filter(({ row }) => row.strategy === name).map(({ row }) => row),
+    ),
     recommended: strategyOf(name).name,
     why,
     warnings: [...warnings],
   }
 }
+
+/** This process's peak of memory only grows: the strategies that need little of it go first. */
+const headsFirst = (strategies: readonly StrategyName[]): StrategyName[] =>
+  [true, false].flatMap((isHead) =>
+    strategies.filter((name) => (strategyOf(name).trains === 'head') === isHead),
+  )
 
 /** Rates and epochs asked for are those of encoders: a head on a frozen one has its own. */
 function changesFor(strategy: StrategyName, changes: HyperparameterChanges): HyperparameterChanges {
