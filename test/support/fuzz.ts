@@ -77,7 +77,7 @@ const awkward: readonly string[] = [
 
 const awkwardBytes: readonly number[] = [0, 1, 2, 3, 0x7f, 0x80, 0x81, 0xc3, 0xed, 0xfe, 0xff]
 
-/** Numbers and values that no sensible file holds. */
+/** Numbers and values that no sensible file holds. Copied where they are used: what is damaged next is the copy. */
 const awkwardValues: readonly unknown[] = [
   ...[null, true, false, '', 'x', '\ud800', '__proto__', 'a'.repeat(5_000), [], {}, [[]], [null], { a: 1 }],
   ...[
@@ -202,7 +202,7 @@ export class Mutator {
         return
       case 2:
         if (typeof value === 'number') holder[key] = value * (this.#pick([-1, 2, 0.5, 10, 1_000, 1e6]) ?? 1)
-        else holder[key] = this.#pick(awkwardValues)
+        else holder[key] = structuredClone(this.#pick(awkwardValues))
         return
       case 3:
         // itself, below itself: thirty deep
@@ -214,10 +214,10 @@ export class Mutator {
         return
       case 4:
         if (Array.isArray(value)) value.push(...(value as unknown[]).slice(0, 200))
-        else holder[key] = this.#pick(Object.values(holder))
+        else holder[key] = structuredClone(this.#pick(Object.values(holder)))
         return
       default:
-        holder[key] = this.#pick(awkwardValues)
+        holder[key] = structuredClone(this.#pick(awkwardValues))
     }
   }
 
