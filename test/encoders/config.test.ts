@@ -55,6 +55,7 @@ test('an encoder without a head has its sizes, no labels, and is pooled by mean'
     headHiddenSizes: [],
     headActivation: 'gelu',
     problemType: undefined,
+    separateEncoders: false,
   })
 })
 
