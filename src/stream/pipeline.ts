@@ -1,4 +1,4 @@
-import { monotonicMs, waitUntil, wallClockMs } from '../core/clock.ts'
+import { monotonicMs, waitUntil } from '../core/clock.ts'
 import type { LabelstreamError } from '../core/errors.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import type { Position } from '../formats/message.ts'
@@ -9,8 +9,9 @@ import type { Delivery } from './delivery.ts'
 import { EndWatch, promiseWithSettlers } from './end-watch.ts'
 import { ExactlyOnce, type TransactionLimits } from './exactly-once.ts'
 import { Intake } from './intake.ts'
+import { Outcomes } from './outcomes.ts'
 import { OutputPlan, type OutputTopics } from './output-plan.ts'
-import { InFlightMessage, messageBytes, partitionKey, PartitionStream, skipped } from './partition-stream.ts'
+import { InFlightMessage, partitionKey, PartitionStream, skipped } from './partition-stream.ts'
 import type {
   FetchedRecords,
   FormatPorts,
@@ -21,8 +22,6 @@ import type {
   TransactionPort,
   WriterPort,
 } from './ports.ts'
-import { ScoreMemory } from './score-memory.ts'
-import { ScoreBuilder } from './scored-message.ts'
 import { Scoring } from './scoring.ts'
 import { Totals, type PipelineTotals } from './totals.ts'
 
@@ -79,7 +78,7 @@ export class Pipeline {
   readonly #plan: OutputPlan
   readonly #intake: Intake
   readonly #scoring: Scoring
-  readonly #memory: ScoreMemory
+  readonly #outcomes: Outcomes
   readonly #totals: Totals
   readonly #finished = promiseWithSettlers()
   #budget: ByteBudget
@@ -96,9 +95,8 @@ export class Pipeline {
     this.#ports = ports
     this.#plan = plan
     this.#budget = new ByteBudget(options.maxInFlightBytes)
-    this.#memory = new ScoreMemory(options.cacheEntries ?? 0)
     const { scorer, formats, metrics } = ports
-    const builder = new ScoreBuilder(scorer, formats.encodeScores, metrics)
+    this.#outcomes = new Outcomes(scorer, formats, metrics, options.cacheEntries ?? 0)
     this.#totals = new Totals(metrics, `${scorer.model.name}@${scorer.model.version}`)
     const shared = {
       dead: this.#bury.bind(this),
@@ -110,13 +108,7 @@ export class Pipeline {
       {
         ...shared,
         moreExpected: () => this.#moreExpected(),
-        scored: (message) => {
-          const alike = this.#memory.scored(message)
-          const now = wallClockMs()
-          message.outcome = builder.build(message, now)
-          for (const other of alike) other.outcome = builder.build(other, now)
-          return alike
-        },
+        scored: (message) => this.#outcomes.scored(message),
       },
     )
     const poolWindows = options.poolWindows ?? Math.max(smallestPoolWindows, options.limits.budgetTokens)
@@ -132,12 +124,7 @@ export class Pipeline {
       {
         ...shared,
         room: () => this.#scoring.waiting < poolWindows,
-        toScore: (message, text) => {
-          const admission = this.#memory.admit(message, text)
-          if (admission !== 'score') metrics.cacheHit()
-          if (admission === 'known') message.outcome = builder.build(message, wallClockMs())
-          return admission === 'score'
-        },
+        toScore: (message, text) => this.#outcomes.toScore(message, text),
         tokenized: (texts) => {
           this.#scoring.add(texts)
         },
@@ -291,7 +278,7 @@ export class Pipeline {
     this.#epoch = undefined
     this.#intake.drop()
     this.#scoring.drop()
-    this.#memory.dropInFlight()
+    this.#outcomes.dropInFlight()
     const wasPaused = this.#budget.paused
     this.#budget = new ByteBudget(this.#options.maxInFlightBytes)
     this.#ports.metrics.inFlightBytes(0)
@@ -340,11 +327,7 @@ export class Pipeline {
 
   #bury(message: InFlightMessage, stage: DeadLetterStage, error: LabelstreamError): void {
     if (!message.open) return
-    const outgoing = this.#ports.formats.deadLetter(message.source, stage, error)
-    const sizeBytes = messageBytes(outgoing)
-    message.outcome = { kind: 'deadLetter', sizeBytes, message: outgoing, reason: error.code }
-    // that this one cannot be scored is proven for this one alone: the others have their own try
-    const alike = this.#memory.lost(message)
+    const alike = this.#outcomes.dead(message, stage, error)
     if (alike.length > 0) this.#intake.add(alike)
   }
 
