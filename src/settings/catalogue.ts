@@ -88,7 +88,7 @@ export const catalogue = {
     help: 'Partitions are shared out by lanes (partition modulo lanes), one transaction at a time each; more members than lanes have nothing to do. Fixed for the life of a group.',
   }),
   'exactlyOnce.transactionMs': setting(milliseconds(1, 10_000), {
-    default: 200,
+    default: 100,
     help: 'Longest time that outcomes wait for others to share their transaction.',
   }),
   'exactlyOnce.transactionMessages': setting(z.int().min(1).max(100_000), {

@@ -30,7 +30,7 @@ export interface PipelineOptions {
   readonly limits: BatchLimits
   readonly maxInFlightBytes: number
   readonly commitIntervalMs: number
-  /** Only for transactions. Default: 200 ms or 2,000 outcomes. */
+  /** Only for transactions. Default: 100 ms or 2,000 outcomes. */
   readonly transactions?: TransactionLimits
   /** Batches at the inference port at once (2). */
   readonly inflightBatches?: number
@@ -61,7 +61,7 @@ export interface PipelinePorts {
 
 const smallestPoolWindows = 768
 
-const defaultTransactions: TransactionLimits = { transactionMs: 200, transactionMessages: 2_000 }
+const defaultTransactions: TransactionLimits = { transactionMs: 100, transactionMessages: 2_000 }
 
 /**
  * The life of every message between the consumer and the producer: intake, batches, outcomes in input order,
