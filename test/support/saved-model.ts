@@ -22,17 +22,15 @@ const tokenizer = {
   version: '1.0',
   truncation: null,
   padding: null,
-  added_tokens: words
-    .slice(0, 4)
-    .map((content, id) => ({
-      id,
-      special: true,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-    })),
+  added_tokens: words.slice(0, 4).map((content, id) => ({
+    id,
+    special: true,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+  })),
   normalizer: {
     type: 'BertNormalizer',
     clean_text: true,
