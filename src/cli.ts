@@ -165,6 +165,12 @@ function stackOf(error: Error): string {
   return `${error.name}${frames}`
 }
 
+// whoever reads our output may stop before its end, as `head` does
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
 try {
   await buildProgram(interruption()).parseAsync()
 } catch (error) {

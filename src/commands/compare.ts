@@ -41,7 +41,7 @@ export const compareCommand: CommandSpec = {
     const strategies = optionalOption(options, 'strategies')
       ?.split(',')
       .map((name) => name.trim())
-    const bar = new ProgressBar()
+    const bar = new ProgressBar(log)
     const comparison = await compare(
       {
         data,

@@ -22,7 +22,7 @@ export const evaluateCommand: CommandSpec = {
     const predictionsPath = optionalOption(options, 'predictions')
     const model = await openModel(context.settings.model, modelsFolderOf(context.settings))
     const data = await readLabeledData(context, requiredOption(options, 'data'))
-    const bar = new ProgressBar()
+    const bar = new ProgressBar(context.log)
     const evaluation = await evaluate(model, data, {
       threshold,
       ...(predictionsPath === undefined ? {} : { predictionsPath }),

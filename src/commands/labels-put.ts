@@ -26,7 +26,7 @@ export const labelsPut: CommandSpec = {
     const client = kafkaClientOf(settings, log)
     await requireTopics(client, settings, ['labels.topic'])
     const writer = await Writer.connect(client)
-    const bar = new ProgressBar()
+    const bar = new ProgressBar(log)
     try {
       const byPartition = new Map<number, OutgoingMessage[]>()
       const partitions = await writer.partitionCount(topic)

@@ -49,7 +49,7 @@ export const retrainCommand: CommandSpec = {
     const data = await readLabeledData(context, requiredOption(options, 'data'))
     const name = requiredOption(options, 'name')
     const pooling = choiceOption(options, 'pooling', ['mean', 'cls', 'pooler'])
-    const bar = new ProgressBar()
+    const bar = new ProgressBar(log)
     const result = await retrain(
       {
         data,
