@@ -1,6 +1,7 @@
 import type { Metrics } from '../evaluation/metrics.ts'
 import type { EpochLoss } from './fit-head.ts'
 import type { GateResult } from './gate.ts'
+import type { Plot } from './report-plots.ts'
 
 export interface Report {
   readonly title: string
@@ -17,6 +18,7 @@ export interface Report {
   readonly history: readonly EpochLoss[]
   readonly bestEpoch: number
   readonly gate: GateResult
+  readonly plots: readonly Plot[]
 }
 
 /** The report of one training as a single HTML page without scripts, fonts or links. It holds no texts. */
@@ -34,6 +36,8 @@ export function renderReport(report: Report): string {
         ...report.parts.map(({ positives }) => Math.round((positives[place] ?? 0) * 10) / 10),
       ]),
     ),
+    '<h2>Plots</h2>',
+    ...report.plots.map(figure),
     ...Object.entries(report.metrics).flatMap(([part, metrics]) => metricsSection(part, metrics)),
     '<h2>Loss</h2>',
     htmlTable(
@@ -62,6 +66,9 @@ ${sections.join('\n')}
 </body>
 </html>
 `
+
+const figure = ({ svg, alternative, note }: Plot): string =>
+  `<figure><div role="img" aria-label="${escapeHtml(alternative)}">${svg}</div>${note === undefined ? '' : `<figcaption>${escapeHtml(note)}</figcaption>`}</figure>`
 
 function metricsSection(part: string, { perLabel, rows, ...averages }: Metrics): string[] {
   return [
@@ -102,5 +109,6 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 }
 th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); font-variant-numeric: tabular-nums }
+figure { margin: 1rem 0; break-inside: avoid } figure svg { max-width: 100%; height: auto }
 .good { color: #1a7f37 } .bad { color: #cf222e }
 `

@@ -19,6 +19,7 @@ import { type Int8Outcome, checkInt8 } from './int8-check.ts'
 import { readEncoder, trainedConfigJson, transformersCode } from './model-files.ts'
 import { type PrepareOptions, type Prepared, prepare } from './prepare.ts'
 import { type OnTrainingProgress, checkInterrupted } from './progress.ts'
+import { reportPlots } from './report-plots.ts'
 import { renderReport } from './report.ts'
 import { type Strategy, type StrategyName, strategyOf } from './strategies.ts'
 import { trainEncoder } from './train-encoder.ts'
@@ -185,6 +186,7 @@ const trainersOf: { readonly [Kind in Strategy['trains']]: (run: TrainingRun) =>
 
 interface Outcome {
   readonly decision: Decision
+  readonly devScores: Matrix
   readonly dev: Metrics
   readonly test: Metrics | undefined
   readonly golden: ReturnType<typeof goldenOf>
@@ -209,6 +211,7 @@ async function judge(
     evaluateScores(scores, targetsOf(rows), rows.labels, thresholds)
   return {
     decision,
+    devScores,
     dev: measure(devScores, dev),
     test: test.rows.length === 0 ? undefined : measure(decideAll(decision, testLogits).scores, test),
     golden: goldenOf(dev.labels, goldenTexts, decideAll(decision, goldenLogits).scores),
@@ -228,7 +231,7 @@ interface Writing {
 async function write(
   { options, run, files, int8, warnings, seconds }: Writing,
   trained: Trained,
-  { decision, dev, test, golden, gate }: Outcome,
+  { decision, devScores, dev, test, golden, gate }: Outcome,
 ): Promise<{ version: string; path: string; digest: string }> {
   const { prepared, encoder, strategy, maxTokens } = run
   const metrics = { dev, ...(test === undefined ? {} : { test }) }
@@ -251,6 +254,13 @@ async function write(
     history: trained.history,
     bestEpoch: trained.bestEpoch,
     gate,
+    plots: await reportPlots({
+      labels: prepared.split.dev.labels,
+      scores: devScores,
+      targets: targetsOf(prepared.split.dev),
+      history: trained.history,
+      bestEpoch: trained.bestEpoch,
+    }),
   })
   return writeVersion(options.modelsFolder, {
     details: {

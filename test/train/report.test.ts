@@ -21,11 +21,22 @@ const report = {
   history: [{ epoch: 1, trainLoss: 0.5, devLoss: 0.25 }],
   bestEpoch: 1,
   gate: { passed: false, reasons: ['significantly worse'] },
+  plots: [{ svg: '<svg></svg>', alternative: 'a "curve"', note: 'two & more' }],
 }
 
 test('a report shows counts, quality, losses and the gate in one page without links or scripts', () => {
   const html = renderReport(report)
-  for (const shown of ['train (3 rows)', '1.5', 'Quality on dev', '0.2500', 'kept', 'Gate not passed']) {
+  for (const shown of [
+    '<svg></svg>',
+    'aria-label="a &quot;curve&quot;"',
+    'two &amp; more',
+    'train (3 rows)',
+    '1.5',
+    'Quality on dev',
+    '0.2500',
+    'kept',
+    'Gate not passed',
+  ]) {
     assert.ok(html.includes(shown), shown)
   }
   assert.doesNotMatch(html, /<script|https?:|src=/)

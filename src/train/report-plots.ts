@@ -1,0 +1,210 @@
+import type { EChartsCoreOption } from 'echarts/core'
+import { precisionRecallCurve, reliabilityBins } from '../evaluation/curves.ts'
+import { type Matrix, isPositive, knownCells } from '../evaluation/matrix.ts'
+import type { EpochLoss } from './fit-head.ts'
+
+export interface PlotData {
+  readonly labels: readonly string[]
+  /** Calibrated scores of the dev part. */
+  readonly scores: Matrix
+  readonly targets: Matrix
+  readonly history: readonly EpochLoss[]
+  readonly bestEpoch: number
+}
+
+export interface Plot {
+  readonly svg: string
+  /** What the plot shows, in words. */
+  readonly alternative: string
+  /** What it leaves out. */
+  readonly note?: string
+}
+
+type Drawing = Omit<Plot, 'svg'> & { readonly option: EChartsCoreOption }
+
+const width = 760
+const height = 400
+const maxCurves = 12
+const maxCurvePoints = 200
+/** Okabe and Ito's colours that stand out on white paper; dashes tell the curves of one colour apart. */
+const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#000000', '#e69f00']
+const dashes = ['solid', 'dashed'] as const
+
+/** Loss by epoch, precision-recall curves and reliability on the dev part, as SVG without scripts or links. */
+export async function reportPlots(data: PlotData): Promise<readonly Plot[]> {
+  // Loaded here, so that only a training pays for it.
+  const [{ init, use }, { LineChart }, components, { SVGRenderer }] = await Promise.all([
+    import('echarts/core'),
+    import('echarts/charts'),
+    import('echarts/components'),
+    import('echarts/renderers'),
+  ])
+  const { GridComponent, LegendPlainComponent, MarkLineComponent, TitleComponent } = components
+  use([LineChart, GridComponent, LegendPlainComponent, MarkLineComponent, TitleComponent, SVGRenderer])
+  const drawings = [lossDrawing(data), precisionRecallDrawing(data), reliabilityDrawing(data)]
+  return drawings.map(({ option, ...words }) => {
+    const chart = init(null, null, { renderer: 'svg', ssr: true, width, height })
+    chart.setOption(option)
+    const svg = chart.renderToSVGString()
+    chart.dispose()
+    return { svg, ...words }
+  })
+}
+
+function lossDrawing({ history, bestEpoch }: PlotData): Drawing {
+  const pointsOf = (lossOf: (row: EpochLoss) => number): Points =>
+    history.map((row) => [row.epoch, lossOf(row)] as const).filter(([, loss]) => Number.isFinite(loss))
+  const kept = {
+    symbol: 'none',
+    lineStyle: { color: '#555', type: 'dotted' },
+    label: { formatter: 'kept', color: '#333' },
+    data: [{ xAxis: bestEpoch }],
+  }
+  const train = line(
+    0,
+    'train',
+    pointsOf(({ trainLoss }) => trainLoss),
+  )
+  const dev = line(
+    1,
+    'dev',
+    pointsOf(({ devLoss }) => devLoss),
+  )
+  const last = history.at(-1)
+  const symbols = history.length <= 40 ? { symbol: 'circle', symbolSize: 5 } : {}
+  return {
+    option: {
+      ...frame('Loss by epoch'),
+      xAxis: {
+        ...axis('epoch', 'x'),
+        minInterval: 1,
+        min: Math.min(1, last?.epoch ?? 1),
+        max: last?.epoch ?? 1,
+      },
+      yAxis: { ...axis('loss', 'y'), scale: true },
+      series: [
+        { ...train, ...symbols, markLine: kept },
+        { ...dev, ...symbols },
+      ],
+    },
+    alternative: `Loss by epoch. After ${last?.epoch ?? 0} epochs: train ${inWords(last?.trainLoss)}, dev ${inWords(last?.devLoss)}. Epoch ${bestEpoch} was kept.`,
+  }
+}
+
+function precisionRecallDrawing({ labels, scores, targets }: PlotData): Drawing {
+  const all = labels
+    .map((label, column) => {
+      const cells = knownCells(scores, targets, column)
+      return { label, cells, positives: cells.targets.filter(isPositive).length }
+    })
+    .filter(({ positives }) => positives > 0)
+  const drawn = all.toSorted((a, b) => b.positives - a.positives).slice(0, maxCurves)
+  const series = drawn.map(({ label, cells }, place) => ({
+    ...line(place, label, curvePoints(cells)),
+    step: 'end',
+  }))
+  const isPartial = drawn.length < labels.length
+  const note =
+    drawn.length < all.length
+      ? `Only the ${maxCurves} labels with the most positives in dev are drawn.`
+      : 'Labels without a positive in dev have no curve.'
+  return {
+    option: {
+      ...frame('Precision and recall on dev, by label'),
+      xAxis: { ...axis('recall', 'x'), min: 0, max: 1 },
+      yAxis: { ...axis('precision', 'y'), min: 0, max: 1 },
+      series,
+    },
+    alternative: `Precision-recall curves on the dev part of ${drawn.length} of ${labels.length} labels; the tables below have precision and recall at the chosen thresholds.`,
+    ...(isPartial ? { note } : {}),
+  }
+}
+
+function reliabilityDrawing({ scores, targets }: PlotData): Drawing {
+  const bins = reliabilityBins(scores, targets)
+  const measured = line(
+    0,
+    'model',
+    bins.map(({ meanScore, meanTarget }) => [meanScore, meanTarget]),
+  )
+  const perfect = line(4, 'perfect', [
+    [0, 0],
+    [1, 1],
+  ])
+  const points = bins.map(
+    ({ meanScore, meanTarget, count }) =>
+      `score ${inWords(meanScore)}: ${inWords(meanTarget)} positive, of ${count}`,
+  )
+  return {
+    option: {
+      ...frame('Reliability on dev, all labels'),
+      xAxis: { ...axis('mean score of the bin', 'x'), min: 0, max: 1 },
+      yAxis: { ...axis('part that is positive', 'y'), min: 0, max: 1 },
+      series: [
+        { ...measured, symbol: 'circle', symbolSize: 8 },
+        { ...perfect, lineStyle: { color: '#555', type: 'dashed', width: 1.5 } },
+      ],
+    },
+    alternative: `Reliability on the dev part in ten bins of the score. ${points.join('; ')}.`,
+  }
+}
+
+type Points = readonly (readonly [x: number, y: number])[]
+
+/** Every nth point where there are many; the ends are kept. */
+function curvePoints(cells: { scores: Float32Array; targets: Float32Array }): Points {
+  const { precision, recall } = precisionRecallCurve(cells.scores, cells.targets) ?? {
+    precision: new Float64Array(0),
+    recall: new Float64Array(0),
+  }
+  const every = Math.ceil(recall.length / maxCurvePoints)
+  return Array.from(recall, (x, place) => [x, precision[place] ?? 0] as const).filter(
+    (_point, place) => place % every === 0 || place === recall.length - 1,
+  )
+}
+
+function line(place: number, name: string, data: Points) {
+  const color = colours[place % colours.length]
+  const type = dashes[Math.floor(place / colours.length) % dashes.length]
+  return {
+    type: 'line',
+    name,
+    data,
+    symbol: 'none',
+    lineStyle: { color, type, width: 2 },
+    itemStyle: { color },
+  }
+}
+
+/** White behind, so that it reads on a dark page and on paper alike. */
+const frame = (title: string): EChartsCoreOption => ({
+  animation: false,
+  silent: true,
+  backgroundColor: '#fff',
+  title: { text: title, left: 58, top: 8, textStyle: { fontSize: 15, color: '#111' } },
+  legend: {
+    type: 'plain',
+    orient: 'vertical',
+    align: 'left',
+    left: width - 190,
+    top: 44,
+    itemWidth: 32,
+    itemStyle: { opacity: 0 },
+    textStyle: { color: '#111', width: 145, overflow: 'truncate' },
+  },
+  grid: { left: 64, right: 200, top: 48, bottom: 52, containLabel: false },
+})
+
+const axis = (name: string, dimension: 'x' | 'y') => ({
+  type: 'value',
+  name,
+  nameLocation: 'middle',
+  nameGap: dimension === 'x' ? 30 : 44,
+  nameTextStyle: { color: '#111' },
+  axisLabel: { color: '#333' },
+  axisLine: { show: true, lineStyle: { color: '#555' } },
+  splitLine: { lineStyle: { color: '#ddd' } },
+})
+
+const inWords = (value: number | undefined): string =>
+  value !== undefined && Number.isFinite(value) ? value.toFixed(2) : 'unknown'
