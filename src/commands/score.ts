@@ -55,7 +55,7 @@ function resultOf(serving: Serving, text: string, { logits, scores, decided }: T
   return {
     text,
     scores: named(scores),
-    ...(changesScores(serving.model.decision) ? { uncalibrated: named(uncalibratedScores(logits)) } : {}),
+    ...(changesScores(serving.decision) ? { uncalibrated: named(uncalibratedScores(logits)) } : {}),
     labels: decided,
   }
 }

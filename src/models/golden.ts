@@ -1,6 +1,7 @@
 import { LabelstreamError } from '../core/errors.ts'
 import type { Matrix } from '../evaluation/matrix.ts'
 import type { ClassifierManifest } from './manifest.ts'
+import { scoresByLabel } from './score-matrix.ts'
 
 /**
  * Texts whose scores every version records, so that a served model can be checked against the trained one.
@@ -19,12 +20,7 @@ export type GoldenScores = ClassifierManifest['golden']
 
 /** Golden texts with their scores by label. */
 export const goldenOf = (labels: readonly string[], texts: readonly string[], scores: Matrix): GoldenScores =>
-  texts.map((text, row) => ({
-    text,
-    scores: Object.fromEntries(
-      labels.map((label, column) => [label, scores.values[row * scores.columns + column] ?? NaN]),
-    ),
-  }))
+  texts.map((text, row) => ({ text, scores: scoresByLabel(labels, scores, row) }))
 
 /**
  * Throws MODEL_CORRUPT when a served score is further than `tolerance` from the recorded one: the folder would not

@@ -1,5 +1,5 @@
 import { LabelstreamError } from '../core/errors.ts'
-import { decide } from '../models/decision.ts'
+import { type Decision, decide } from '../models/decision.ts'
 import type { Model } from '../models/folder.ts'
 import { checkGolden } from '../models/golden.ts'
 import { decideAll } from '../models/score-matrix.ts'
@@ -27,11 +27,14 @@ export interface TextScores {
 /** One model version, warm: its tokenizer threads and its inference process. */
 export class Serving {
   readonly model: Model
+  /** The one for the precision that is served. */
+  readonly decision: Decision
   readonly scorer: Scorer
   readonly #runner: TextRunner
 
-  private constructor(model: Model, scorer: Scorer, runner: TextRunner) {
+  private constructor(model: Model, decision: Decision, scorer: Scorer, runner: TextRunner) {
     this.model = model
+    this.decision = decision
     this.scorer = scorer
     this.#runner = runner
   }
@@ -47,9 +50,10 @@ export class Serving {
       autoOnCpu: autoPrecisionOnCpu(model.manifest),
       ...options,
     })
+    const decision = decisionFor(model, runner.inference.info.precision)
     try {
-      await checkGoldenTexts(model, runner)
-      return new Serving(model, scorerOf(model, maxTokens, runner), runner)
+      await checkGoldenTexts(model, decision, runner)
+      return new Serving(model, decision, scorerOf(model, decision, maxTokens, runner), runner)
     } catch (error) {
       await runner.close()
       throw error
@@ -82,9 +86,13 @@ function windowTokens(model: Model, wanted: number): number {
   )
 }
 
-function scorerOf(model: Model, maxTokens: number, { tokenizer, inference }: TextRunner): Scorer {
+function scorerOf(
+  model: Model,
+  decision: Decision,
+  maxTokens: number,
+  { tokenizer, inference }: TextRunner,
+): Scorer {
   const { name, version, digest, labels } = model
-  const decision = decisionFor(model, inference.info.precision)
   return {
     model: { name, version, digest, precision: inference.info.precision },
     labels,
@@ -97,10 +105,10 @@ function scorerOf(model: Model, maxTokens: number, { tokenizer, inference }: Tex
 }
 
 /** Proves that this machine computes what the model's maker saw. */
-async function checkGoldenTexts(model: Model, runner: TextRunner): Promise<void> {
+async function checkGoldenTexts(model: Model, decision: Decision, runner: TextRunner): Promise<void> {
   const { golden } = model.manifest
   const { precision } = runner.inference.info
   const { values } = await runner.run(golden.map(({ text }) => text))
-  const { scores } = decideAll(decisionFor(model, precision), values)
+  const { scores } = decideAll(decision, values)
   checkGolden(model.folder, golden, model.labels, scores, goldenTolerance[precision])
 }
