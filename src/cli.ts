@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError, Option } from 'commander'
 import type { CommandContext, CommandSpec, OptionValues } from './commands/command.ts'
-import { allCommands } from './commands/all.ts'
+import { commandsFor } from './commands/all.ts'
 import { LabelstreamError, asLabelstreamError, messageOf } from './core/errors.ts'
 import { packageRoot } from './core/paths.ts'
 import type { SettingKey } from './settings/catalogue.ts'
@@ -31,7 +31,7 @@ function packageVersion(): string {
 /** For output that is still on its way. */
 const endGraceMs = 1_000
 
-function buildProgram(interrupted: AbortSignal): Command {
+function buildProgram(commands: readonly CommandSpec[], interrupted: AbortSignal): Command {
   const program = new Command('labelstream')
     .description(
       'Kafka texts in, multi-label scores out; and a command that trains the model from labelled topics.',
@@ -43,8 +43,13 @@ function buildProgram(interrupted: AbortSignal): Command {
       'after',
       '\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 the gate said no, 130 interrupted.',
     )
-  for (const spec of allCommands) addCommand(program, spec, interrupted)
+  for (const spec of commands) addCommand(program, spec, interrupted)
   return program
+}
+
+/** The commands that these arguments can mean; the version needs none. */
+async function commandsOf([first]: readonly string[]): Promise<readonly CommandSpec[]> {
+  return first === '--version' || first === '-V' ? [] : commandsFor(first)
 }
 
 function addCommand(program: Command, spec: CommandSpec, interrupted: AbortSignal): void {
@@ -172,7 +177,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
-  await buildProgram(interruption()).parseAsync()
+  const interrupted = interruption()
+  await buildProgram(await commandsOf(process.argv.slice(2)), interrupted).parseAsync()
 } catch (error) {
   process.exitCode = report(error)
 }

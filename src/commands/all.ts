@@ -1,37 +1,39 @@
 import type { CommandSpec } from './command.ts'
-import { benchCommand } from './bench.ts'
-import { compareCommand } from './compare.ts'
-import { demoCommand } from './demo.ts'
-import { dlqList, dlqReplay } from './dlq.ts'
-import { evaluateCommand } from './evaluate.ts'
-import { labelsPut } from './labels-put.ts'
-import { modelsImport } from './models-import.ts'
-import { modelsList, modelsPromote, modelsRollback, modelsShow, modelsVerify } from './models.ts'
-import { retrainCommand } from './retrain.ts'
-import { runCommand } from './run.ts'
-import { scoreCommand } from './score.ts'
-import { settingsCommand } from './settings.ts'
-import { topicsCheck, topicsCreate } from './topics.ts'
 
-/** Every command, in the order of the help. */
-export const allCommands: readonly CommandSpec[] = [
-  demoCommand,
-  runCommand,
-  scoreCommand,
-  retrainCommand,
-  compareCommand,
-  evaluateCommand,
-  benchCommand,
-  labelsPut,
-  modelsList,
-  modelsShow,
-  modelsVerify,
-  modelsPromote,
-  modelsRollback,
-  modelsImport,
-  topicsCreate,
-  topicsCheck,
-  dlqList,
-  dlqReplay,
-  settingsCommand,
-]
+/**
+ * Every command by its first word, in the order of the help. Each is loaded by itself: a command that starts does not
+ * wait for the modules of the others.
+ */
+const loaders: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> = {
+  demo: async () => [(await import('./demo.ts')).demoCommand],
+  run: async () => [(await import('./run.ts')).runCommand],
+  score: async () => [(await import('./score.ts')).scoreCommand],
+  retrain: async () => [(await import('./retrain.ts')).retrainCommand],
+  compare: async () => [(await import('./compare.ts')).compareCommand],
+  evaluate: async () => [(await import('./evaluate.ts')).evaluateCommand],
+  bench: async () => [(await import('./bench.ts')).benchCommand],
+  labels: async () => [(await import('./labels-put.ts')).labelsPut],
+  models: async () => {
+    const [models, { modelsImport }] = await Promise.all([
+      import('./models.ts'),
+      import('./models-import.ts'),
+    ])
+    const { modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback } = models
+    return [modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback, modelsImport]
+  },
+  topics: async () => {
+    const { topicsCheck, topicsCreate } = await import('./topics.ts')
+    return [topicsCreate, topicsCheck]
+  },
+  dlq: async () => {
+    const { dlqList, dlqReplay } = await import('./dlq.ts')
+    return [dlqList, dlqReplay]
+  },
+  settings: async () => [(await import('./settings.ts')).settingsCommand],
+}
+
+/** The commands that begin with `word`; all of them where none does, for the help and for what is not known. */
+export async function commandsFor(word: string | undefined): Promise<readonly CommandSpec[]> {
+  if (word !== undefined && Object.hasOwn(loaders, word)) return (await loaders[word]?.()) ?? []
+  return (await Promise.all(Object.values(loaders).map((load) => load()))).flat()
+}
