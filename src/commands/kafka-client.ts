@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { LabelstreamError } from '../core/errors.ts'
+import { readSecret } from '../core/files.ts'
 import { connectKafka, type KafkaClient, type SaslOptions, type SslOptions } from '../kafka/connect.ts'
 import type { Settings } from '../settings/catalogue.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -44,7 +44,7 @@ function sslOf(settings: Settings): SslOptions | undefined {
     certFile,
     keyFile,
     keyPassphrase:
-      passwordFile === undefined ? undefined : secretFrom('kafka.ssl.keyPasswordFile', passwordFile),
+      passwordFile === undefined ? undefined : readSecret('kafka.ssl.keyPasswordFile', passwordFile),
     checkHostname: settings['kafka.ssl.checkHostname'],
   }
 }
@@ -77,20 +77,3 @@ const saslMechanisms = {
   'SCRAM-SHA-256': 'scram-sha-256',
   'SCRAM-SHA-512': 'scram-sha-512',
 } as const
-
-/**
- * A secret in a file of its own; a trailing line break is not part of it. Throws FILE_UNREADABLE, or SETTING_INVALID
- * for an empty file: an empty secret is nearly always a mount that failed.
- */
-export function secretFrom(setting: string, file: string): string {
-  let secret: string
-  try {
-    secret = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
-  } catch (error) {
-    throw new LabelstreamError('FILE_UNREADABLE', `setting ${setting}: ${file}: ${messageOf(error)}`, {
-      cause: error,
-    })
-  }
-  if (secret !== '') return secret
-  throw new LabelstreamError('SETTING_INVALID', `setting ${setting}: ${file} is empty`)
-}

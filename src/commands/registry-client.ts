@@ -1,6 +1,6 @@
+import { readSecret } from '../core/files.ts'
 import { SchemaRegistry } from '../formats/registry.ts'
 import type { Settings } from '../settings/catalogue.ts'
-import { secretFrom } from './kafka-client.ts'
 
 /** The schema registry that the settings name, or undefined. Throws FILE_UNREADABLE or SETTING_INVALID. */
 export function registryOf(settings: Settings): SchemaRegistry | undefined {
@@ -10,6 +10,6 @@ export function registryOf(settings: Settings): SchemaRegistry | undefined {
   return new SchemaRegistry({
     url: settings['registry.url'],
     ...(username === '' ? {} : { username }),
-    ...(passwordFile === '' ? {} : { password: secretFrom('registry.passwordFile', passwordFile) }),
+    ...(passwordFile === '' ? {} : { password: readSecret('registry.passwordFile', passwordFile) }),
   })
 }

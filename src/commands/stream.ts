@@ -1,3 +1,4 @@
+import { readSecret } from '../core/files.ts'
 import { writerSchemas } from '../formats/avro-value.ts'
 import { deadLetter } from '../formats/dead-letter.ts'
 import { decodeInput } from '../formats/input.ts'
@@ -15,7 +16,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { type OnEndToEnd, StreamMetrics } from '../telemetry/stream-metrics.ts'
 import { connectOutput, type StreamOutput } from './delivery.ts'
-import { kafkaClientOf, secretFrom } from './kafka-client.ts'
+import { kafkaClientOf } from './kafka-client.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { registryOf } from './registry-client.ts'
 import { servingOptionsOf } from './serving-options.ts'
@@ -192,7 +193,7 @@ export class Stream {
 /** The token that metrics ask for; a warning where nothing keeps other machines from reading them. */
 function httpTokenOf(settings: Settings, log: Logger): string | undefined {
   const file = settings['http.tokenFile']
-  if (file !== '') return secretFrom('http.tokenFile', file)
+  if (file !== '') return readSecret('http.tokenFile', file)
   const host = settings['http.host']
   if (!isLoopback(host)) {
     log.warn('metrics are open to other machines: set http.tokenFile, or http.host to 127.0.0.1', { host })

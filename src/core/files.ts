@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { LabelstreamError } from './errors.ts'
+import { LabelstreamError, messageOf } from './errors.ts'
 
 /**
  * A whole file, its size checked before anything is allocated. Throws the file system's error, or FILE_UNREADABLE
@@ -20,4 +21,27 @@ export async function readFileLimited(path: string, maxBytes: number): Promise<B
   } finally {
     await file.close()
   }
+}
+
+/** The text of a file that a setting names. Throws FILE_UNREADABLE naming both. */
+export function readSettingFile(setting: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new LabelstreamError(
+      'FILE_UNREADABLE',
+      `setting ${setting}: ${path} cannot be read: ${messageOf(error)}`,
+      { cause: error },
+    )
+  }
+}
+
+/**
+ * A secret in a file of its own; a trailing line break is not part of it. Throws FILE_UNREADABLE, or SETTING_INVALID
+ * for an empty file: an empty secret is nearly always a mount that failed.
+ */
+export function readSecret(setting: string, path: string): string {
+  const secret = readSettingFile(setting, path).replace(/\r?\n$/, '')
+  if (secret !== '') return secret
+  throw new LabelstreamError('SETTING_INVALID', `setting ${setting}: ${path} is empty`)
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { type ConnectionOptions, createSecureContext } from 'node:tls'
 import kafkajs, { type Kafka as KafkaJs, type KafkaConfig, type SASLOptions } from 'kafkajs'
 import { sleep, withDeadline } from '../core/clock.ts'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { readSecret, readSettingFile } from '../core/files.ts'
 import { registerCodecs } from './codecs.ts'
 import { kafkaError, type KafkaErrorContext } from './errors.ts'
 
@@ -229,9 +229,7 @@ function saslOptions(sasl: SaslOptions): SASLOptions {
   }
   const password =
     sasl.password ??
-    (sasl.passwordFile === undefined
-      ? undefined
-      : readFile('kafka.sasl.passwordFile', sasl.passwordFile).replace(/\r?\n$/, ''))
+    (sasl.passwordFile === undefined ? undefined : readSecret('kafka.sasl.passwordFile', sasl.passwordFile))
   if (password === undefined) {
     throw new LabelstreamError(
       'SETTING_INVALID',
@@ -261,25 +259,17 @@ function readToken(path: string): string {
       `${setting} is empty: OAUTHBEARER needs a file with the current token (KAFKA_SASL_OAUTH_TOKEN_FILE)`,
     )
   }
-  const token = readFile(setting, path).trim()
+  const token = readSettingFile(setting, path).trim()
   // RFC 6750, 2.1. The bytes go into a SASL message whose parts end with 0x01: nothing else may be in them
   if (/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return token
   throw new LabelstreamError('FILE_UNREADABLE', `${setting}: ${path} does not hold a bearer token`)
 }
 
 function readPem(setting: string, path: string): string {
-  const text = readFile(setting, path)
+  const text = readSettingFile(setting, path)
   if (text.includes('-----BEGIN ')) return text
   throw new LabelstreamError(
     'FILE_UNREADABLE',
     `${setting} ${path} is not a PEM file: it has no -----BEGIN line`,
   )
-}
-
-function readFile(setting: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new LabelstreamError('FILE_UNREADABLE', `${setting}: ${path} cannot be read: ${messageOf(error)}`)
-  }
 }

@@ -172,6 +172,13 @@ test('what refuses to start says why and repeats no secret', async () => {
       change: { LABELSTREAM_HTTP_TOKEN_FILE: await secretFile('empty', '\n') },
       says: /SETTING_INVALID.*http\.tokenFile/,
     },
+    {
+      change: {
+        KAFKA_SASL_PASSWORD: '',
+        KAFKA_SASL_PASSWORD_FILE: await secretFile('empty', '\n'),
+      },
+      says: /SETTING_INVALID.*kafka\.sasl\.passwordFile.*is empty/,
+    },
     { change: { LABELSTREAM_HTTP_TOKEN_FILE: '/nowhere' }, says: /FILE_UNREADABLE.*http\.tokenFile/ },
     {
       change: { LABELSTREAM_REGISTRY_URL: registry.url.replace('//', '//app:canary-wrong@') },
