@@ -50,8 +50,9 @@ export class Stream {
   }
 
   /**
-   * Checks topics and model, warms the inference process, joins the group, in that order: a member that cannot
-   * score must not be given partitions. Throws what is wrong first; then nothing is left running.
+   * Checks the model, then warms the inference process while the brokers are asked, then joins the group: a member
+   * that cannot score must not be given partitions. Throws what is wrong first (model, topics, inference, in that
+   * order, however long each takes); then nothing is left running.
    */
   static async start(settings: Settings, log: Logger, onEndToEnd?: OnEndToEnd): Promise<Stream> {
     const client = kafkaClientOf(settings, log)
@@ -59,12 +60,6 @@ export class Stream {
     const closers: (() => Promise<void>)[] = []
     try {
       const model = await openModel(settings.model, modelsFolderOf(settings))
-      await requireTopics(client, settings, ['input.topic', 'output.topic', 'deadLetters.topic'])
-      const header =
-        registry === undefined
-          ? undefined
-          : await registry.valueHeader(settings['output.topic'], labelScoresSchemaText())
-
       const metrics = new Metrics()
       const streamMetrics = new StreamMetrics(metrics, onEndToEnd)
       let missing: string | null = 'the model is being loaded'
@@ -77,20 +72,28 @@ export class Stream {
       })
       closers.push(() => http.close())
 
-      const serving = await Serving.start(model, {
+      const warming = Serving.start(model, {
         ...servingOptionsOf(settings, log),
         onRestart: (reason) => {
           streamMetrics.inferenceRestarted(reason)
         },
       })
-      closers.push(() => serving.close())
+      // looked at in its turn, and until then no rejection that nobody handles
+      warming.catch(() => undefined)
+      closers.push(() => closeStarted(warming))
+      await requireTopics(client, settings, ['input.topic', 'output.topic', 'deadLetters.topic'])
+      const header =
+        registry === undefined
+          ? undefined
+          : await registry.valueHeader(settings['output.topic'], labelScoresSchemaText())
+      const output = await connectOutput(client, settings, streamMetrics)
+      closers.push(() => output.close())
+      const serving = await warming
       describeModel(serving, settings, metrics, log)
 
       const onRetry = (code: string): void => {
         streamMetrics.retried(code)
       }
-      const output = await connectOutput(client, settings, streamMetrics)
-      closers.push(() => output.close())
       const schemas = writerSchemas(registry)
       const inputOptions = {
         format: settings['input.format'],
@@ -188,6 +191,12 @@ export class Stream {
       await Promise.all([this.#output.close(), this.serving.close(), this.#http.close()])
     }
   }
+}
+
+/** Closes what was being started, once it stands; why it did not start was told already, or does not matter any more. */
+async function closeStarted(starting: Promise<{ close(): Promise<void> }>): Promise<void> {
+  const [started] = await Promise.allSettled([starting])
+  if (started.status === 'fulfilled') await started.value.close()
 }
 
 /** The token that metrics ask for; a warning where nothing keeps other machines from reading them. */
