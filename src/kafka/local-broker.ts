@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monotonicMs, sleep } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
+import { makeOwnedFolder } from '../core/owned-folder.ts'
 import { connectKafka, type KafkaOptions, quietly } from './connect.ts'
 import { clientHosts, type NodePorts, scramArguments, serverProperties } from './local-config.ts'
 import { startDockerKafka } from './local-docker.ts'
 import { kafkaJars, kafkaJarsAreCached } from './local-jars.ts'
-import { makeBrokerFolder } from './local-leftovers.ts'
 import { JavaNode, type LocalNode } from './local-node.ts'
 import { freePorts } from './local-ports.ts'
 import { type LocalCredentials, type LocalSecurity, makeCredentials } from './local-security.ts'
@@ -73,7 +74,7 @@ async function startOnce(
 ): Promise<LocalKafka> {
   const count = options.nodes ?? 1
   const security = options.security ?? 'none'
-  const folder = options.folder ?? (await makeBrokerFolder())
+  const folder = options.folder ?? (await makeOwnedFolder(tmpdir(), 'labelstream-kafka-'))
   const nodes: JavaNode[] = []
   const stop = async (): Promise<void> => {
     await Promise.all(nodes.map(endNode))

@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { monotonicMs } from '../core/clock.ts'
+import { makeOwnedFolder } from '../core/owned-folder.ts'
 import { openEncoder, openModel } from '../models/folder.ts'
 import { decideAll } from '../models/score-matrix.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
@@ -55,7 +56,7 @@ export async function compare(
   const measuredOn = split.test.rows.length > 0 ? 'test' : 'dev'
   const part = split[measuredOn]
   await mkdir(options.cacheFolder, { recursive: true })
-  const scratch = await mkdtemp(join(options.cacheFolder, 'compare-'))
+  const scratch = await makeOwnedFolder(options.cacheFolder, 'compare-')
   const measured: Measured[] = []
   const warnings = new Set<string>()
   try {
