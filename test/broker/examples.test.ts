@@ -12,6 +12,7 @@ import { endOffsets } from '../../src/kafka/admin.ts'
 import { Writer } from '../../src/kafka/writer.ts'
 import { freshName, freshTopic, testBroker, testClient } from '../support/broker.ts'
 import { startFakeRegistry } from '../support/fake-registry.ts'
+import { scoreEvent } from '../support/score-event.ts'
 
 /** Starts a compiled example and collects what it prints. */
 function startExample(
@@ -51,16 +52,10 @@ test('the example consumer prints scores of both framings', async () => {
   const registry = await startFakeRegistry()
   const header = await new SchemaRegistry({ url: registry.url }).valueHeader(topic, labelScoresSchemaText())
   const event = {
-    eventId: 'texts/0/1',
+    ...scoreEvent,
     id: 'a-1',
-    source: { topic: 'texts', partition: 0, offset: 1, timestamp: 1_767_225_600_000 },
-    model: { name: 'advice', version: '1', digest: 'ab', precision: 'int8' },
     scores: { cooking_advice: 0.25, not_advice: 0.75 },
     labels: ['not_advice'],
-    tokens: 7,
-    windows: 1,
-    truncated: false,
-    scoredAt: 1_767_225_600_001,
   }
   const writer = await Writer.connect(client)
   const values = [

@@ -5,32 +5,20 @@ import { writerSchemas } from '../../src/formats/avro-value.ts'
 import { decodeInput } from '../../src/formats/input.ts'
 import { SchemaRegistry } from '../../src/formats/registry.ts'
 import { decodeLabelScores, labelScoresEncoder, labelScoresSchemaText } from '../../src/formats/scores.ts'
+import { scoreEvent } from '../support/score-event.ts'
 import { sourceMessage } from '../support/source-message.ts'
 import { testRegistry } from '../support/registry.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
 const client = async () => new SchemaRegistry({ url: (await testRegistry()).url })
 
-const event = {
-  eventId: 'texts/0/1',
-  id: 'a',
-  source: { topic: 'texts', partition: 0, offset: 1, timestamp: 1_767_225_600_000 },
-  model: { name: 'advice', version: '1', digest: 'ab', precision: 'int8' },
-  scores: { cooking_advice: 0.5, not_advice: 0.25 },
-  labels: ['cooking_advice'],
-  tokens: 7,
-  windows: 1,
-  truncated: false,
-  scoredAt: 1_767_225_600_001,
-}
-
 test('scores written with the id of a real registry are read by a reader that knows only the registry', async () => {
   const header = await (await client()).valueHeader('scores', labelScoresSchemaText())
-  const value = labelScoresEncoder(header)(event)
+  const value = labelScoresEncoder(header)(scoreEvent)
   assert.equal(value[0], 0)
   const readerSchemas = { ...writerSchemas(await client()), byFingerprint: new Map() }
   const read = await decodeLabelScores(value, readerSchemas)
-  assert.deepEqual(JSON.parse(JSON.stringify(read)), event)
+  assert.deepEqual(JSON.parse(JSON.stringify(read)), scoreEvent)
 })
 
 test('registering the same schema again gives the same id', async () => {

@@ -15,6 +15,7 @@ import { decodeLabelScores, labelScoresEncoder } from '../../src/formats/scores.
 import { traceparentOf } from '../../src/formats/trace-context.ts'
 import { LabelstreamError } from '../../src/core/errors.ts'
 import { fuzzCases, fuzzSeed, refusalOf, survives } from '../support/fuzz.ts'
+import { scoreEvent } from '../support/score-event.ts'
 import { sourceMessage } from '../support/source-message.ts'
 
 const schemaOf = (name: string): string => readFileSync(join(packageRoot, 'schemas', `${name}.avsc`), 'utf8')
@@ -27,18 +28,6 @@ const schemas: WriterSchemas = {
   byId: (id) => parseAvroSchema(schemaTexts[id % schemaTexts.length] ?? '"string"', `schema ${id}`),
 }
 
-const event = {
-  eventId: 'texts/0/1',
-  id: 'grüße',
-  source: { topic: 'texts', partition: 0, offset: 1, timestamp: 1_767_225_600_123 },
-  model: { name: 'advice', version: '1', digest: 'ab', precision: 'int8' },
-  scores: { cooking_advice: 0.5, not_advice: 0.25 },
-  labels: ['cooking_advice'],
-  tokens: 7,
-  windows: 1,
-  truncated: false,
-  scoredAt: 1_767_225_600_456,
-}
 const labelled = [
   { id: 'a', text: 'Rest the dough.', labels: { cooking_advice: 0.75, health_advice: null } },
   { id: null, text: 'Read the manual first. 👩‍👩‍👧', labels: ['programming_advice', 'advice_for_beginners'] },
@@ -47,7 +36,7 @@ const [single, confluent] = [undefined, confluentHeader(1)].map((header) => labe
 const avroLabelled = labelled
   .flatMap((row) => [single?.(row), confluent?.(row)])
   .filter((bytes) => bytes !== undefined)
-const avroScores = [labelScoresEncoder()(event), labelScoresEncoder(confluentHeader(3))(event)]
+const avroScores = [labelScoresEncoder()(scoreEvent), labelScoresEncoder(confluentHeader(3))(scoreEvent)]
 const jsonLabelled = labelled.map((row) => Buffer.from(JSON.stringify(row)))
 const inputs = [
   ...jsonLabelled,

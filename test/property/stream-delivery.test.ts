@@ -72,6 +72,30 @@ async function startPipeline(
   return { pipeline, reader }
 }
 
+type Interruption = typeof interruption extends fc.Arbitrary<infer Value> ? Value : never
+
+/** Lets pipelines live through the interruptions, then gives the last one every partition and waits until all is done. */
+async function liveThrough(
+  world: StreamWorld,
+  interruptions: readonly Interruption[],
+  start: () => ReturnType<typeof startPipeline>,
+): Promise<Pipeline> {
+  const all = [...world.endOffsets.keys()]
+  let { pipeline, reader } = await start()
+  for (const { turns, what } of interruptions) {
+    for (let turn = 0; turn < turns; turn++) await nextTurn()
+    if ('keep' in what) reader.assign(all.filter((partition) => (what.keep >> partition) & 1))
+    else {
+      await pipeline.stop({ deadlineMs: what.stopWithinMs })
+      ;({ pipeline, reader } = await start())
+    }
+  }
+  reader.assign(all)
+  await pipeline.untilEnd(world.endOffsets)
+  await pipeline.stop({ deadlineMs: 1_000 })
+  return pipeline
+}
+
 describe('the pipeline, over random faults', () => {
   test('gives every message its outcome exactly once, in order, when only inference fails', async () => {
     await fc.assert(
@@ -104,19 +128,7 @@ describe('the pipeline, over random faults', () => {
         fc.array(interruption, { maxLength: 5 }),
         async (texts, seed, interruptions) => {
           const world = new StreamWorld(texts, seededRandom(seed))
-          let { pipeline, reader } = await startPipeline(world, 0.1)
-          for (const { turns, what } of interruptions) {
-            for (let turn = 0; turn < turns; turn++) await nextTurn()
-            if ('keep' in what) {
-              reader.assign([...texts.keys()].filter((partition) => (what.keep >> partition) & 1))
-            } else {
-              await pipeline.stop({ deadlineMs: what.stopWithinMs })
-              ;({ pipeline, reader } = await startPipeline(world, 0.1))
-            }
-          }
-          reader.assign([...texts.keys()])
-          await pipeline.untilEnd(world.endOffsets)
-          await pipeline.stop({ deadlineMs: 1_000 })
+          await liveThrough(world, interruptions, () => startPipeline(world, 0.1))
           world.check(true)
         },
       ),
@@ -133,20 +145,9 @@ describe('the pipeline, over random faults', () => {
         fc.constantFrom(1, 4, 1_000),
         async (texts, seed, interruptions, cacheEntries) => {
           const world = new StreamWorld(texts, seededRandom(seed), 7)
-          const start = () => startPipeline(world, 0.1, world.transactions, cacheEntries)
-          let { pipeline, reader } = await start()
-          for (const { turns, what } of interruptions) {
-            for (let turn = 0; turn < turns; turn++) await nextTurn()
-            if ('keep' in what) {
-              reader.assign([...texts.keys()].filter((partition) => (what.keep >> partition) & 1))
-            } else {
-              await pipeline.stop({ deadlineMs: what.stopWithinMs })
-              ;({ pipeline, reader } = await start())
-            }
-          }
-          reader.assign([...texts.keys()])
-          await pipeline.untilEnd(world.endOffsets)
-          await pipeline.stop({ deadlineMs: 1_000 })
+          const pipeline = await liveThrough(world, interruptions, () =>
+            startPipeline(world, 0.1, world.transactions, cacheEntries),
+          )
           world.check(false)
           assert.equal(pipeline.inFlightBytes, 0)
         },
@@ -163,20 +164,7 @@ describe('the pipeline, over random faults', () => {
         fc.array(interruption, { maxLength: 5 }),
         async (texts, seed, interruptions) => {
           const world = new StreamWorld(texts, seededRandom(seed))
-          const start = () => startPipeline(world, 0.1, world.transactions)
-          let { pipeline, reader } = await start()
-          for (const { turns, what } of interruptions) {
-            for (let turn = 0; turn < turns; turn++) await nextTurn()
-            if ('keep' in what) {
-              reader.assign([...texts.keys()].filter((partition) => (what.keep >> partition) & 1))
-            } else {
-              await pipeline.stop({ deadlineMs: what.stopWithinMs })
-              ;({ pipeline, reader } = await start())
-            }
-          }
-          reader.assign([...texts.keys()])
-          await pipeline.untilEnd(world.endOffsets)
-          await pipeline.stop({ deadlineMs: 1_000 })
+          await liveThrough(world, interruptions, () => startPipeline(world, 0.1, world.transactions))
           world.check(false)
         },
       ),
