@@ -18,8 +18,11 @@ export interface ProgramOptions {
   readonly shell?: boolean
 }
 
-/** Runs a program to its end; the JSON document on the last line of its stdout. Throws with the end of its stderr. */
-export async function lastJsonLine(
+/**
+ * Runs a program to its end; the JSON document that its stdout is, or that its last line is. Throws with the end of
+ * its stderr.
+ */
+export async function printedJson(
   command: string,
   args: readonly string[],
   { env = {}, shell = false }: ProgramOptions = {},
@@ -39,10 +42,12 @@ export async function lastJsonLine(
   })
   const tail = complained.trim().split('\n').slice(-8).join('\n')
   if (status !== 0) throw new Error(`${command} ended with ${String(status)}:\n${tail}`)
-  const line = printed.trim().split('\n').at(-1) ?? ''
-  try {
-    return JSON.parse(line)
-  } catch (error) {
-    throw new Error(`${command} printed no JSON on its last line:\n${tail}`, { cause: error })
+  for (const text of [printed, printed.trim().split('\n').at(-1) ?? '']) {
+    try {
+      return JSON.parse(text)
+    } catch {
+      // the other one may be
+    }
   }
+  throw new Error(`${command} printed no JSON:\n${tail}`)
 }

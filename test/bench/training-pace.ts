@@ -13,7 +13,7 @@ import { table } from '../../src/commands/output.ts'
 import { median } from '../../src/commands/percentile.ts'
 import { packageRoot } from '../../src/core/paths.ts'
 import { type PaceJob, type PaceResult, paceJob } from './pace-job.ts'
-import { lastJsonLine, say, wholeNumber } from './program.ts'
+import { printedJson, say, wholeNumber } from './program.ts'
 import { type Contender, inTurn, spreadOf } from './rounds.ts'
 import { shippedTexts } from './shipped.ts'
 
@@ -67,7 +67,7 @@ function ours(jobFile: string): Contender<PaceResult> {
   return {
     name: 'labelstream fp32',
     run: () =>
-      lastJsonLine(process.execPath, [program, jobFile], {
+      printedJson(process.execPath, [program, jobFile], {
         env: { ORT_DISABLE_TELEMETRY: '1' },
       }) as Promise<PaceResult>,
   }
@@ -79,7 +79,7 @@ function torch(command: string, precision: 'fp32' | 'bf16', jobFile: string): Co
   return (['active', 'passive'] as const).map((policy) => ({
     name: `PyTorch ${precision}, ${policy} waiting`,
     run: () =>
-      lastJsonLine(command, args, {
+      printedJson(command, args, {
         env: policy === 'passive' ? { OMP_WAIT_POLICY: 'passive' } : {},
       }) as Promise<PaceResult>,
   }))
