@@ -10,6 +10,30 @@ import { kafkaClientOf } from './kafka-client.ts'
 import { percentile } from './percentile.ts'
 import { Stream } from './stream.ts'
 
+/** A rate as it was asked for: texts a second, or a share of what the stream does with a full backlog. */
+export type AskedRate = { readonly perSecond: number } | { readonly capacityShare: number }
+
+const mostPerSecond = 1_000_000
+const mostPercent = 1_000
+
+/** Rates separated by commas: `100` is texts a second, `50%` half of the capacity. Throws USAGE. */
+export function askedRates(text: string): readonly AskedRate[] {
+  return text.split(',').map((word) => {
+    const [, number, percent] = /^\s*(\d+(?:\.\d+)?)(%?)\s*$/.exec(word) ?? []
+    const value = Number(number)
+    if (percent === '%' && value > 0 && value <= mostPercent) return { capacityShare: value / 100 }
+    if (percent === '' && value > 0 && value <= mostPerSecond) return { perSecond: value }
+    throw new LabelstreamError(
+      'USAGE',
+      `--rate: ${word.trim()} is neither texts a second (up to ${mostPerSecond}) nor a percentage of the capacity (up to ${mostPercent}%)`,
+    )
+  })
+}
+
+/** Texts a second, where the stream does `capacity` of them with a full backlog. */
+export const perSecondOf = (asked: AskedRate, capacity: number): number =>
+  'perSecond' in asked ? asked.perSecond : asked.capacityShare * capacity
+
 export interface RateFigures {
   /** Messages a second that were meant to be sent. */
   readonly wantedPerSecond: number

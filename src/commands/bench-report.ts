@@ -11,10 +11,12 @@ export interface Round {
   readonly stream: StreamFigures
 }
 
-/** What `bench --json` prints: medians over the rounds. */
-export function benchReport(rounds: readonly Round[], texts: number, rate: RateFigures | undefined) {
+/** What `bench --json` prints: medians over the rounds, and latencies at each rate; `rate` is the first of them. */
+export function benchReport(rounds: readonly Round[], texts: number, measuredRates: readonly RateFigures[]) {
   const middle = (figure: (round: Round) => number): number => median(rounds.map(figure))
   const first = rounds[0]?.session
+  const capacity = middle(({ stream }) => stream.textsPerSecond)
+  const rates = measuredRates.map((rate) => ({ ...rate, capacityShare: rate.wantedPerSecond / capacity }))
   return {
     texts,
     rounds: rounds.length,
@@ -31,7 +33,7 @@ export function benchReport(rounds: readonly Round[], texts: number, rate: RateF
       ),
     },
     endToEnd: {
-      textsPerSecond: middle(({ stream }) => stream.textsPerSecond),
+      textsPerSecond: capacity,
       paddedTokensPerSecond: middle(({ stream }) => stream.paddedTokensPerSecond),
       p50Ms: middle(({ stream }) => stream.p50Ms),
       p99Ms: middle(({ stream }) => stream.p99Ms),
@@ -39,7 +41,7 @@ export function benchReport(rounds: readonly Round[], texts: number, rate: RateF
     },
     ratio: middle(({ session, stream }) => stream.textsPerSecond / session.textsPerSecond),
     paddingShare: middle(({ stream }) => stream.paddingShare),
-    ...(rate === undefined ? {} : { rate }),
+    ...(rates.length === 0 ? {} : { rate: rates[0], rates }),
     precision: first?.precision,
     provider: first?.provider,
   }
@@ -63,7 +65,7 @@ export function printBench(context: CommandContext, report: Report): void {
   context.print(sentences(report).join('\n'))
 }
 
-function sentences({ endToEnd, session, products, rate, ...report }: Report): string[] {
+function sentences({ endToEnd, session, products, rates = [], ...report }: Report): string[] {
   const milliseconds = (value: number): string => `${value.toFixed(0)} ms`
   return [
     `ratio ${report.ratio.toFixed(2)} (median of ${report.rounds} rounds of ${report.texts} texts, ${report.precision ?? ''} on ${report.provider ?? ''})`,
@@ -71,11 +73,10 @@ function sentences({ endToEnd, session, products, rate, ...report }: Report): st
     `the session does ${giga(session.multiplyAddsPerSecond)} multiply-adds/s in its linear layers, ${(100 * products.sessionShare).toFixed(0)} % of the ${giga(products.multiplyAddsPerSecond)} of the same matrix products alone`,
     `peak memory ${(endToEnd.peakMemoryBytes / 1_048_576).toFixed(0)} MiB in all processes`,
     `from fetch to acknowledgement, with a full backlog: p50 ${milliseconds(endToEnd.p50Ms)}, p99 ${milliseconds(endToEnd.p99Ms)}`,
-    ...(rate === undefined
-      ? []
-      : [
-          `at ${rate.wantedPerSecond} texts/s on a schedule (${rate.achievedPerSecond.toFixed(0)} achieved), from due to acknowledged: p50 ${milliseconds(rate.p50Ms)}, p99 ${milliseconds(rate.p99Ms)}, p99.9 ${milliseconds(rate.p999Ms)}, worst ${milliseconds(rate.worstMs)}`,
-        ]),
+    ...rates.map(
+      (rate) =>
+        `at ${rate.wantedPerSecond.toFixed(1)} texts/s on a schedule (${(100 * rate.capacityShare).toFixed(0)} % of the capacity, ${rate.achievedPerSecond.toFixed(1)} achieved), from due to acknowledged: p50 ${milliseconds(rate.p50Ms)}, p99 ${milliseconds(rate.p99Ms)}, p99.9 ${milliseconds(rate.p999Ms)}, worst ${milliseconds(rate.worstMs)}`,
+    ),
   ]
 }
 

@@ -2,13 +2,14 @@ import { join } from 'node:path'
 import { packageRoot } from '../core/paths.ts'
 import { startLocalKafka } from '../kafka/local-broker.ts'
 import type { Settings } from '../settings/catalogue.ts'
-import { atRate } from './bench-rate.ts'
+import { type RateFigures, askedRates, atRate, perSecondOf } from './bench-rate.ts'
 import { benchReport, printBench, type Round } from './bench-report.ts'
 import { bareSession } from './bench-session.ts'
 import { endToEnd } from './bench-stream.ts'
 import { benchTexts, benchTopics, createBenchTopics, loadTexts } from './bench-texts.ts'
 import type { CommandSpec } from './command.ts'
 import { numberOption, optionalOption } from './output.ts'
+import { median } from './percentile.ts'
 
 export const benchCommand: CommandSpec = {
   name: 'bench',
@@ -18,22 +19,24 @@ export const benchCommand: CommandSpec = {
     { flags: '--messages <count>', help: 'texts in one round, taken in a circle (default 4000)' },
     { flags: '--rounds <count>', help: 'rounds; medians are printed (default 3)' },
     {
-      flags: '--rate <count>',
-      help: 'afterwards send texts at so many a second on a fixed schedule, and measure latencies',
+      flags: '--rate <list>',
+      help: 'afterwards send texts at so many a second, or at a percentage of the measured capacity, on a fixed schedule, and measure latencies; several separated by commas',
     },
-    { flags: '--seconds <count>', help: 'how long --rate sends (default 20)' },
+    { flags: '--seconds <count>', help: 'how long --rate sends at each rate (default 20)' },
   ],
   settings: ['model', 'models.', 'batch.', 'text.', 'runtime.', 'stream.', 'kafka.brokers'],
   examples: [
     'labelstream bench --messages 8000 --json',
     'labelstream bench --runtime-precision int8 --rate 100 --seconds 30',
+    'labelstream bench --rate 10%,50%,90%',
   ],
   run: async (context, _positional, options) => {
     const file = optionalOption(options, 'data') ?? join(packageRoot, 'examples', 'advice', 'texts.jsonl')
     const whole = { min: 1, max: 10_000_000, integer: true }
     const texts = benchTexts(file, numberOption(options, 'messages', whole) ?? 4_000)
     const rounds = numberOption(options, 'rounds', { min: 1, max: 100, integer: true }) ?? 3
-    const perSecond = numberOption(options, 'rate', { min: 0.1, max: 1_000_000 })
+    const asked = optionalOption(options, 'rate')
+    const wanted = asked === undefined ? [] : askedRates(asked)
     const seconds = numberOption(options, 'seconds', { min: 1, max: 86_400 }) ?? 20
     const local =
       context.loaded.origins['kafka.brokers'] === 'default'
@@ -60,13 +63,16 @@ export const benchCommand: CommandSpec = {
         const stream = await endToEnd(context, { ...backlog, group: `${backlog.group}-${round}` })
         measured.push({ session, stream })
       }
-      let rate
-      if (perSecond !== undefined) {
+      const capacity = median(measured.map(({ stream }) => stream.textsPerSecond))
+      const rates: RateFigures[] = []
+      for (const one of wanted) {
+        const perSecond = perSecondOf(one, capacity)
         const schedule = settingsFor('rate')
         await createBenchTopics(context, schedule)
-        rate = await atRate(context, schedule, benchTexts(file, Math.ceil(perSecond * seconds)), perSecond)
+        const due = benchTexts(file, Math.ceil(perSecond * seconds))
+        rates.push(await atRate(context, schedule, due, perSecond))
       }
-      printBench(context, benchReport(measured, texts.length, rate))
+      printBench(context, benchReport(measured, texts.length, rates))
     } finally {
       await local?.stop()
     }

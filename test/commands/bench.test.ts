@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { dueMs } from '../../src/commands/bench-rate.ts'
+import { askedRates, dueMs, perSecondOf } from '../../src/commands/bench-rate.ts'
 import { benchReport } from '../../src/commands/bench-report.ts'
 import { benchMessage, benchTexts } from '../../src/commands/bench-texts.ts'
 import { median, percentile } from '../../src/commands/percentile.ts'
@@ -29,13 +29,40 @@ const round = (session: number, stream: number) => ({
 })
 
 test('the ratio is the median of the rounds, each with its own session', () => {
-  const report = benchReport([round(100, 90), round(50, 49), round(200, 100)], 4_000, undefined)
+  const report = benchReport([round(100, 90), round(50, 49), round(200, 100)], 4_000, [])
   assert.equal(report.ratio, 0.9)
   assert.equal(report.session.textsPerSecond, 100)
   assert.equal(report.endToEnd.textsPerSecond, 90)
   assert.equal(report.endToEnd.peakMemoryBytes, 100)
   assert.equal(report.products.sessionShare, 0.5)
   assert.equal('rate' in report, false)
+})
+
+test('latencies are reported by rate, as a share of what the stream does with a full backlog', () => {
+  const at = (wantedPerSecond: number) => ({
+    wantedPerSecond,
+    achievedPerSecond: wantedPerSecond,
+    p50Ms: 1,
+    p99Ms: 2,
+    p999Ms: 3,
+    worstMs: 4,
+  })
+  const report = benchReport([round(100, 80)], 4_000, [at(8), at(40)])
+  assert.deepEqual(
+    report.rates?.map(({ capacityShare }) => capacityShare),
+    [0.1, 0.5],
+  )
+  assert.equal(report.rate?.wantedPerSecond, 8)
+})
+
+test('a rate is texts a second or a percentage of the capacity', () => {
+  assert.deepEqual(
+    askedRates('5%, 100 ,12.5').map((asked) => perSecondOf(asked, 400)),
+    [20, 100, 12.5],
+  )
+  for (const wrong of ['', '0', '0%', '-5', '5%%', 'fast', '10,', '1e3', '2000000', '1001%']) {
+    assert.throws(() => askedRates(wrong), { code: 'USAGE', message: /--rate/ }, wrong)
+  }
 })
 
 test('a schedule is in intended times, whatever was sent before', () => {
