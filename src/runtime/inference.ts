@@ -31,6 +31,8 @@ export interface InferenceOptions {
   readonly deadlineMs: number
   /** SHA-256 by file name, as in the manifest; a file that differs is never parsed. */
   readonly expectedDigests?: Readonly<Record<string, string>>
+  /** Where graphs are kept from one start to the next; nowhere unless given. */
+  readonly graphFolder?: string
   readonly onRestart?: (reason: EndReason) => void
   readonly onLog?: LogSink
 }
@@ -80,6 +82,7 @@ export class Inference {
       autoOnCpu: options.autoOnCpu ?? 'fp32',
       threads: options.threads,
       expectedDigests: options.expectedDigests ?? {},
+      ...(options.graphFolder === undefined ? {} : { graphFolder: options.graphFolder }),
     }
     const started = await startFirst(session, log)
     const fallback = started.info.providerFallback

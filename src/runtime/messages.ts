@@ -30,6 +30,8 @@ export interface SessionRequest {
   readonly threads: number
   /** SHA-256 by file name; a file that is named here and differs is never parsed. */
   readonly expectedDigests: Readonly<Record<string, string>>
+  /** Where graphs are kept from one start to the next; undefined keeps none. */
+  readonly graphFolder?: string
 }
 
 /** What a session turned out to be. */

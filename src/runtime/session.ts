@@ -13,9 +13,8 @@ import type {
   SessionRate,
   SessionRequest,
 } from './messages.ts'
-import { buildFromFolder } from './model-files.ts'
+import { modelGraphOf } from './graph-cache.ts'
 import { precisionOn } from './precision.ts'
-import { measureProducts } from './product-rate.ts'
 import { sessionOptions } from './session-options.ts'
 
 /** A few shapes run once at the start, [rows, columns]: the first run of a session plans and allocates. */
@@ -102,8 +101,10 @@ export class EncoderSession {
   }
 
   /** The encoder's products alone, as fast as this session's provider, precision and threads make them. */
-  measureProducts(rows: number, repetitions: number): Promise<ProductRate> {
+  async measureProducts(rows: number, repetitions: number): Promise<ProductRate> {
     const { provider, precision } = this.info
+    // loaded here, because serving needs none of it
+    const { measureProducts } = await import('./product-rate.ts')
     return measureProducts(this.#config, precision, sessionOptions(provider, this.#threads), {
       rows,
       repetitions,
@@ -151,11 +152,14 @@ async function createSession(request: SessionRequest): Promise<CreatedSession> {
       continue
     }
     // a damaged model is no provider's fault: what this throws ends the start
-    const { config, onnx } = await buildFromFolder(request, precision)
+    const { config, onnx } = await modelGraphOf(request, precision)
     // the weights as they were read are garbage by now, and would add to the peak while the session is made
     globalThis.gc?.()
     try {
-      const session = await InferenceSession.create(onnx, sessionOptions(provider, request.threads))
+      const options = sessionOptions(provider, request.threads)
+      const session = await (typeof onnx === 'string'
+        ? InferenceSession.create(onnx, options)
+        : InferenceSession.create(onnx, options))
       const fallback = reasons.length === 0 ? {} : { fallback: reasons.join('; ') }
       return { session, config, provider, precision, ...fallback }
     } catch (error) {

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { chmod, cp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { sha256, sha256OfFile } from '../../src/core/digest.ts'
+import { packageRoot } from '../../src/core/paths.ts'
+import { modelGraphOf } from '../../src/runtime/graph-cache.ts'
+import { Inference } from '../../src/runtime/inference.ts'
+import { buildFromFolder } from '../../src/runtime/model-files.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
+
+/** A model folder of its own with the digests of its files, and an empty folder for graphs. */
+async function subject() {
+  const folder = join(await temporaryFolder(), 'model')
+  await cp(join(packageRoot, 'test', 'fixtures', 'bert', 'tiny-gelu'), folder, { recursive: true })
+  const expectedDigests = {
+    'config.json': await sha256OfFile(join(folder, 'config.json')),
+    'model.safetensors': await sha256OfFile(join(folder, 'model.safetensors')),
+  }
+  const graphFolder = join(await temporaryFolder(), 'graphs')
+  return { folder, expectedDigests, graphFolder, output: 'logits' } as const
+}
+
+const pathOf = ({ onnx }: { onnx: Uint8Array | string }): string => {
+  assert.ok(typeof onnx === 'string')
+  return onnx
+}
+
+test('a graph is kept as it was built, and found again without the weights', async () => {
+  const request = await subject()
+  const first = await modelGraphOf(request, 'fp32')
+  const { onnx } = await buildFromFolder(request, 'fp32')
+  assert.equal(await sha256OfFile(pathOf(first)), sha256(onnx))
+  await rm(join(request.folder, 'model.safetensors'))
+  assert.deepEqual(await modelGraphOf(request, 'fp32'), first)
+  await assert.rejects(modelGraphOf(request, 'int8'), { code: 'FILE_UNREADABLE' })
+})
+
+test('a kept graph scores as the one that is built', async () => {
+  const request = await subject()
+  const { folder, expectedDigests, output } = request
+  const session = { provider: 'cpu', precision: 'int8', threads: 1, deadlineMs: 60_000 } as const
+  const options = { folder, expectedDigests, output, ...session }
+  const windows = [Int32Array.of(1, 5, 9), Int32Array.of(2, 3)]
+  const values: Float32Array[] = []
+  for (const graphFolder of [undefined, request.graphFolder, request.graphFolder]) {
+    const inference = await Inference.start({
+      ...options,
+      ...(graphFolder === undefined ? {} : { graphFolder }),
+    })
+    values.push((await inference.run(windows)).values)
+    await inference.close()
+  }
+  assert.equal((await readdir(request.graphFolder)).length, 2)
+  assert.deepEqual(values[1], values[0])
+  assert.deepEqual(values[2], values[0])
+})
+
+test('a damaged graph, a cut one and one without its digest are built again', async () => {
+  const request = await subject()
+  const path = pathOf(await modelGraphOf(request, 'fp32'))
+  const intact = await readFile(path)
+  const flipped = Buffer.from(intact)
+  flipped[1_000] = (flipped[1_000] ?? 0) ^ 1
+  for (const damage of [
+    () => writeFile(path, flipped),
+    () => writeFile(path, intact.subarray(0, 2_000)),
+    () => rm(path),
+    () => rm(path.replace(/onnx$/, 'sha256')),
+  ]) {
+    await damage()
+    assert.equal(pathOf(await modelGraphOf(request, 'fp32')), path)
+    assert.ok(intact.equals(await readFile(path)))
+  }
+})
+
+test('other files, another output and another precision have graphs of their own, and the last used four stay', async () => {
+  const request = await subject()
+  const { expectedDigests } = request
+  const places = [
+    pathOf(await modelGraphOf(request, 'fp32')),
+    pathOf(await modelGraphOf(request, 'int8')),
+    pathOf(await modelGraphOf({ ...request, output: 'embedding' }, 'fp32')),
+  ]
+  for (const [age, path] of places.entries()) await utimes(path, 1_000 + age, 1_000 + age)
+  await modelGraphOf(request, 'fp32')
+  const config = await readFile(join(request.folder, 'config.json'), 'utf8')
+  for (const changed of [`${config} `, `${config}\n `]) {
+    await writeFile(join(request.folder, 'config.json'), changed)
+    const digests = { ...expectedDigests, 'config.json': sha256(changed) }
+    places.push(pathOf(await modelGraphOf({ ...request, expectedDigests: digests }, 'fp32')))
+  }
+  assert.equal(new Set(places).size, 5)
+  const left = (await readdir(request.graphFolder)).filter((name) => name.endsWith('.onnx'))
+  assert.deepEqual(left.map((name) => places.indexOf(join(request.graphFolder, name))).sort(), [0, 2, 3, 4])
+  assert.equal((await readdir(request.graphFolder)).length, 8)
+})
+
+test('where nothing can be kept, or no digest says what the files are, the graph is built', async () => {
+  const request = await subject()
+  const { onnx } = await modelGraphOf({ ...request, expectedDigests: {} }, 'fp32')
+  assert.ok(onnx instanceof Uint8Array)
+  const file = join(await temporaryFolder(), 'file')
+  await writeFile(file, '')
+  await chmod(file, 0o400)
+  const unwritable = await modelGraphOf({ ...request, graphFolder: join(file, 'graphs') }, 'fp32')
+  assert.deepEqual(unwritable.onnx, onnx)
+})
