@@ -1,6 +1,5 @@
 import type { Settings } from '../settings/catalogue.ts'
 import type { CommandContext } from './command.ts'
-import { peakMemoryBytes } from './memory.ts'
 import { percentile } from './percentile.ts'
 import { Stream } from './stream.ts'
 
@@ -28,7 +27,7 @@ export async function endToEnd(context: CommandContext, settings: Settings): Pro
       paddingShare: 1 - realTokens / paddedTokens,
       p50Ms: percentile(latenciesMs, 0.5),
       p99Ms: percentile(latenciesMs, 0.99),
-      peakMemoryBytes: peakMemoryBytes(stream.serving.inference),
+      peakMemoryBytes: stream.peakMemoryBytes,
     }
   } finally {
     await stream.stop()

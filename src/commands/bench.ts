@@ -51,6 +51,7 @@ export const benchCommand: CommandSpec = {
       ...benchTopics(part),
       ...(local === undefined ? {} : { 'kafka.brokers': local.brokers }),
       'http.port': 0,
+      'models.pollMs': 0,
       // texts that are taken in a circle would come from memory
       'stream.cacheEntries': 0,
     })

@@ -1,7 +1,21 @@
 import type { ProcessMemory } from '../runtime/messages.ts'
 
-/** Peak resident memory of this process and an inference process together, in bytes (the sum of both peaks). */
-export function peakMemoryBytes(inference: { readonly memory: ProcessMemory }): number {
-  // maxRSS is in kilobytes
-  return process.resourceUsage().maxRSS * 1024 + inference.memory.peakBytes
+interface HasMemory {
+  readonly memory: ProcessMemory
+}
+
+/** Peak resident memory of this process and its inference processes together: the sum of their peaks. */
+export class PeakMemory {
+  #inferenceBytes = 0
+
+  /** These inference processes run at the same time. */
+  note(...inferences: readonly HasMemory[]): void {
+    const sum = inferences.reduce((bytes, { memory }) => bytes + memory.peakBytes, 0)
+    this.#inferenceBytes = Math.max(this.#inferenceBytes, sum)
+  }
+
+  get bytes(): number {
+    // maxRSS is in kilobytes
+    return process.resourceUsage().maxRSS * 1024 + this.#inferenceBytes
+  }
 }

@@ -1,6 +1,5 @@
 import { LabelstreamError } from '../core/errors.ts'
 import type { CommandContext, CommandSpec } from './command.ts'
-import { peakMemoryBytes } from './memory.ts'
 import { Stream } from './stream.ts'
 
 export const runCommand: CommandSpec = {
@@ -81,7 +80,7 @@ function printTotals(context: CommandContext, stream: Stream): void {
     textsPerSecond,
     paddedTokens,
     realTokens,
-    peakMemoryBytes: peakMemoryBytes(stream.serving.inference),
+    peakMemoryBytes: stream.peakMemoryBytes,
     model: { name, version, digest, ...stream.serving.inference.info },
     metricsUrl: stream.metricsUrl,
   })

@@ -6,8 +6,9 @@ import { labelScoresEncoder, labelScoresSchemaText } from '../formats/scores.ts'
 import { endOffsets } from '../kafka/admin.ts'
 import type { KafkaClient } from '../kafka/connect.ts'
 import { Reader } from '../kafka/reader.ts'
-import { openModel } from '../models/folder.ts'
+import { type Model, openModel } from '../models/folder.ts'
 import type { Settings } from '../settings/catalogue.ts'
+import type { ModelReload } from '../stream/model-reload.ts'
 import { Pipeline } from '../stream/pipeline.ts'
 import type { PipelineTotals } from '../stream/totals.ts'
 import { Serving } from '../stream/serving.ts'
@@ -17,25 +18,29 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { type OnEndToEnd, StreamMetrics } from '../telemetry/stream-metrics.ts'
 import { connectOutput, type StreamOutput } from './delivery.ts'
 import { kafkaClientOf } from './kafka-client.ts'
+import { PeakMemory } from './memory.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { registryOf } from './registry-client.ts'
+import { describeModel, modelReloadOf } from './reload.ts'
 import { servingOptionsOf } from './serving-options.ts'
 import { requireTopics } from './topics.ts'
 
 /** The main job, running: what `run`, `demo` and `bench` start. */
 export class Stream {
-  readonly serving: Serving
   readonly metricsUrl: string
   readonly #settings: Settings
   readonly #client: KafkaClient
   readonly #pipeline: Pipeline
   readonly #output: StreamOutput
   readonly #http: HttpSurface
+  readonly #reload: ModelReload<Serving>
+  readonly #peak: PeakMemory
 
   private constructor(parts: {
     settings: Settings
     client: KafkaClient
-    serving: Serving
+    reload: ModelReload<Serving>
+    peak: PeakMemory
     pipeline: Pipeline
     output: StreamOutput
     http: HttpSurface
@@ -45,7 +50,8 @@ export class Stream {
     this.#pipeline = parts.pipeline
     this.#output = parts.output
     this.#http = parts.http
-    this.serving = parts.serving
+    this.#reload = parts.reload
+    this.#peak = parts.peak
     this.metricsUrl = `${parts.http.url}/metrics`
   }
 
@@ -72,12 +78,15 @@ export class Stream {
       })
       closers.push(() => http.close())
 
-      const warming = Serving.start(model, {
-        ...servingOptionsOf(settings, log),
-        onRestart: (reason) => {
-          streamMetrics.inferenceRestarted(reason)
-        },
-      })
+      const serve = (version: Model, signal?: AbortSignal): Promise<Serving> =>
+        Serving.start(version, {
+          ...servingOptionsOf(settings, log),
+          ...(signal === undefined ? {} : { signal }),
+          onRestart: (reason) => {
+            streamMetrics.inferenceRestarted(reason)
+          },
+        })
+      const warming = serve(model)
       // looked at in its turn, and until then no rejection that nobody handles
       warming.catch(() => undefined)
       closers.push(() => closeStarted(warming))
@@ -89,7 +98,7 @@ export class Stream {
       const output = await connectOutput(client, settings, streamMetrics)
       closers.push(() => output.close())
       const serving = await warming
-      describeModel(serving, settings, metrics, log)
+      log.info('model is warm', describeModel(serving, settings, metrics, log))
 
       const onRetry = (code: string): void => {
         streamMetrics.retried(code)
@@ -159,12 +168,34 @@ export class Stream {
           },
         },
       )
+      const peak = new PeakMemory()
+      const reload = await modelReloadOf({
+        settings,
+        log,
+        metrics,
+        serving,
+        serve,
+        peak,
+        swap: (scorer) => pipeline.swap(scorer),
+      })
       await pipeline.start(reader)
-      return new Stream({ settings, client, serving, pipeline, output, http })
+      if (settings['models.pollMs'] > 0) reload.watch(settings['models.pollMs'])
+      return new Stream({ settings, client, reload, peak, pipeline, output, http })
     } catch (error) {
       for (const close of closers.reverse()) await close()
       throw error
     }
+  }
+
+  /** The model that texts are given to now. */
+  get serving(): Serving {
+    return this.#reload.serving
+  }
+
+  /** Of all processes of the stream together, in bytes. */
+  get peakMemoryBytes(): number {
+    this.#peak.note(this.serving.inference)
+    return this.#peak.bytes
   }
 
   get totals(): PipelineTotals {
@@ -185,9 +216,11 @@ export class Stream {
 
   /** Finishes what is in flight within `stream.drainMs`, commits, leaves the group, ends the processes. */
   async stop(): Promise<void> {
+    const reloadClosed = this.#reload.close()
     try {
       await this.#pipeline.stop({ deadlineMs: this.#settings['stream.drainMs'] })
     } finally {
+      await reloadClosed
       await Promise.all([this.#output.close(), this.serving.close(), this.#http.close()])
     }
   }
@@ -208,15 +241,4 @@ function httpTokenOf(settings: Settings, log: Logger): string | undefined {
     log.warn('metrics are open to other machines: set http.tokenFile, or http.host to 127.0.0.1', { host })
   }
   return undefined
-}
-
-function describeModel(serving: Serving, settings: Settings, metrics: Metrics, log: Logger): void {
-  const { name, version, digest } = serving.model
-  const { provider, precision, providerFallback } = serving.inference.info
-  metrics.setGauge('model_info', { name, version, digest, provider, precision }, 1)
-  if (providerFallback !== undefined) {
-    metrics.counter('provider_fallbacks_total', { wanted: settings['runtime.provider'] }).inc()
-    log.warn('execution provider fell back to the CPU', { reason: providerFallback })
-  }
-  log.info('model is warm', { model: `${name}@${version}`, provider, precision })
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
 import { readFileLimited } from '../core/files.ts'
@@ -20,6 +20,29 @@ export async function readChampion(modelsFolder: string, name: string): Promise<
   if (isName(version)) return version
   throw new LabelstreamError('MODEL_CORRUPT', `${path} does not hold a version name`)
 }
+
+/**
+ * A text that changes whenever a version is promoted, also the same one again, or a file of the champion changes;
+ * undefined while there is no champion. Looks at the files' states and reads none of them but the champion's name.
+ * Never rejects.
+ */
+export async function championMark(modelsFolder: string, name: string): Promise<string | undefined> {
+  const promoted = await stateOf(join(modelFolder(modelsFolder, name), championFile))
+  if (promoted === undefined) return undefined
+  const version = await readChampion(modelsFolder, name).catch(() => undefined)
+  if (version === undefined) return promoted
+  const folder = versionFolder(modelsFolder, name, version)
+  const files = (await readdir(folder).catch(() => [])).sort()
+  const states = await Promise.all(files.map((file) => stateOf(join(folder, file))))
+  return [promoted, version, ...files.map((file, index) => `${file} ${states[index]}`)].join('\n')
+}
+
+/** Another text for another file and for other content, as far as the file system tells. */
+const stateOf = (path: string): Promise<string | undefined> =>
+  stat(path).then(
+    ({ ino, size, mtimeMs, ctimeMs }) => `${ino} ${size} ${mtimeMs} ${ctimeMs}`,
+    () => undefined,
+  )
 
 /** Makes a version the champion once its files have passed verification. Throws as `verifyFolder`. */
 export async function promote(modelsFolder: string, name: string, version: string): Promise<void> {

@@ -134,6 +134,23 @@ export async function resolveReference(reference: string, modelsFolder: string):
   throw new LabelstreamError('MODEL_NOT_FOUND', `${folder} is no model folder: it has no ${manifestFile}`)
 }
 
+/**
+ * The model whose champion a reference means, so that another one can be promoted while it is served; undefined for a
+ * reference to one version. Throws SETTING_INVALID.
+ */
+export async function followedModel(
+  reference: string,
+  modelsFolder: string,
+): Promise<{ readonly modelsFolder: string; readonly name: string } | undefined> {
+  const parsed = parseReference(reference)
+  if (parsed.kind === 'named') {
+    return parsed.version === undefined ? { modelsFolder, name: parsed.name } : undefined
+  }
+  const folder = resolve(parsed.folder)
+  if ((await exists(join(folder, manifestFile))) || !isName(basename(folder))) return undefined
+  return { modelsFolder: dirname(folder), name: basename(folder) }
+}
+
 async function namedFolder(name: string, version: string | undefined, modelsFolder: string): Promise<string> {
   const folder = modelFolder(modelsFolder, name)
   if (!(await exists(folder))) {

@@ -6,7 +6,7 @@ import { TokenizerPool } from '../text/tokenizer-pool.ts'
 /** How texts go through an encoder. */
 export interface TextRunnerOptions extends Pick<
   InferenceOptions,
-  'provider' | 'precision' | 'autoOnCpu' | 'graphFolder' | 'threads' | 'deadlineMs' | 'onRestart' | 'onLog'
+  'provider' | 'precision' | 'autoOnCpu' | 'graphFolder' | 'threads' | 'deadlineMs' | 'signal' | 'onRestart' | 'onLog'
 > {
   readonly tokenizerThreads: number
   /** Most padded tokens in one batch of `run`. */

@@ -33,6 +33,8 @@ export interface InferenceOptions {
   readonly expectedDigests?: Readonly<Record<string, string>>
   /** Where graphs are kept from one start to the next; nowhere unless given. */
   readonly graphFolder?: string
+  /** Ends a start that is under way: it then rejects with INFERENCE_CRASHED. */
+  readonly signal?: AbortSignal
   readonly onRestart?: (reason: EndReason) => void
   readonly onLog?: LogSink
 }
@@ -84,7 +86,7 @@ export class Inference {
       expectedDigests: options.expectedDigests ?? {},
       ...(options.graphFolder === undefined ? {} : { graphFolder: options.graphFolder }),
     }
-    const started = await startFirst(session, log)
+    const started = await startFirst(session, log, options.signal)
     const fallback = started.info.providerFallback
     if (fallback !== undefined) log('warn', `running on ${started.info.provider}: ${fallback}`)
     return new Inference(options, started)
@@ -202,18 +204,24 @@ interface Started {
 }
 
 /** The first start. A provider's library can take the whole process with it: then the CPU has its turn. */
-async function startFirst(session: SessionRequest, log: LogSink): Promise<Started> {
+async function startFirst(session: SessionRequest, log: LogSink, signal?: AbortSignal): Promise<Started> {
+  const cancelled = (): boolean => signal?.aborted === true
+  if (cancelled()) throw closed()
   const child = new InferenceChild(log)
+  const end = (): void => void child.close()
+  signal?.addEventListener('abort', end, { once: true })
   try {
     return { child, session, info: await startSession(child, session) }
   } catch (error) {
     await child.close()
     const fault = asLabelstreamError(error)
     const [first] = session.providers
-    if (fault.disposition !== 'restart' || first === 'cpu' || first === undefined) throw fault
+    if (fault.disposition !== 'restart' || first === 'cpu' || first === undefined || cancelled()) throw fault
     log('warn', `starting on ${first} failed: ${fault.message}`)
-    const started = await startFirst({ ...session, providers: ['cpu'] }, log)
+    const started = await startFirst({ ...session, providers: ['cpu'] }, log, signal)
     return { ...started, info: { ...started.info, providerFallback: `${first}: ${fault.message}` } }
+  } finally {
+    signal?.removeEventListener('abort', end)
   }
 }
 

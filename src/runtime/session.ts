@@ -29,6 +29,7 @@ export class EncoderSession {
   readonly info: SessionInfo
   readonly #session: InferenceSession
   readonly #output: string
+  readonly #folder: string
   readonly #config: ModelConfig
   readonly #threads: number
 
@@ -42,6 +43,7 @@ export class EncoderSession {
     this.info = info
     this.#config = config
     this.#output = request.output
+    this.#folder = request.folder
     this.#threads = request.threads
   }
 
@@ -56,11 +58,21 @@ export class EncoderSession {
       ...(fallback === undefined ? {} : { providerFallback: fallback }),
     }
     const encoder = new EncoderSession(session, info, config, request)
-    for (const [rows, columns] of warmUpShapes) {
-      const length = Math.min(columns, config.maxPositions)
-      await encoder.run({ ids: new Int32Array(rows * length), lengths: new Int32Array(rows).fill(length) })
-    }
+    for (const [rows, columns] of warmUpShapes)
+      await encoder.#warmUp(rows, Math.min(columns, config.maxPositions))
     return encoder
+  }
+
+  /** On the CPU, numbers that are none are the model's own fault. */
+  async #warmUp(rows: number, columns: number): Promise<void> {
+    const mask = new Int32Array(rows * columns).fill(1)
+    const values = await this.#compute(rows, columns, new Int32Array(rows * columns), mask)
+    if (values.every(Number.isFinite)) return
+    const { provider, precision } = this.info
+    throw new LabelstreamError(
+      provider === 'cpu' ? 'MODEL_CORRUPT' : 'INFERENCE_FAILED',
+      `${this.#folder}: its ${this.#output} are not all numbers (${provider}, ${precision})`,
+    )
   }
 
   /** Rejects with INFERENCE_FAILED, or with SETTING_INVALID where a window is longer than the encoder's positions. */

@@ -79,6 +79,10 @@ export const catalogue = {
     default: 'models',
     help: "Folder of the models. When the default does not exist here, the program's own models are used.",
   }),
+  'models.pollMs': setting(milliseconds(0, 3_600_000), {
+    default: 1_000,
+    help: 'How often `run` looks whether another version of its model was promoted, to serve that one; 0: never. A model named with its version stays.',
+  }),
   delivery: setting(z.enum(['at-least-once', 'exactly-once']), {
     default: 'at-least-once',
     help: 'Promise towards readers of the scores.',

@@ -1,53 +1,37 @@
-import { monotonicMs, sleep } from '../core/clock.ts'
+import { sleep } from '../core/clock.ts'
 import { asLabelstreamError, type LabelstreamError } from '../core/errors.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
-import { notScorable } from './bisection.ts'
-import { Lane } from './lane.ts'
 import { skipped, type InFlightMessage } from './partition-stream.ts'
-import type { DecodedInput, FormatPorts, PipelineMetrics, Scorer, TokenizedWindows } from './ports.ts'
+import type { DecodedInput, FormatPorts, PipelineMetrics } from './ports.ts'
+import type { DecodedText } from './tokenizing.ts'
 
 export interface IntakeOptions {
-  readonly scorer: Scorer
   readonly decodeInput: FormatPorts['decodeInput']
   readonly metrics: PipelineMetrics
-  /** Texts tokenised in one call. */
+  /** Texts handed on at once. */
   readonly chunkTexts: number
-  /** Calls to the tokenizer at once. */
-  readonly chunksAtOnce: number
   /** Uniform in [0, 1): the jitter of the back-off. */
   readonly random: () => number
 }
 
 export interface IntakeEffects {
-  /** Whether tokenised windows can be taken in. */
+  /** Whether another chunk can be taken in. */
   readonly room: () => boolean
-  /** Whether the text is to be scored; if not, its outcome is known now or comes with another message's. */
-  readonly toScore: (message: InFlightMessage, text: string) => boolean
-  readonly tokenized: (texts: readonly Tokenized[]) => void
+  /** Takes a chunk of texts in and returns how many are to be scored; the others may have their outcome now. */
+  readonly decoded: (texts: readonly DecodedText[]) => number
   readonly dead: (message: InFlightMessage, stage: DeadLetterStage, error: LabelstreamError) => void
   /** A chunk was finished: outcomes may be known, and room may be there. */
   readonly settled: (messages: readonly InFlightMessage[]) => void
   readonly failed: (error: LabelstreamError) => void
 }
 
-export interface Tokenized {
-  readonly message: InFlightMessage
-  readonly text: TokenizedWindows
-}
-
-interface Decoded {
-  readonly message: InFlightMessage
-  readonly text: string
-}
-
 const firstBackOffMs = 200
 const longestBackOffMs = 10_000
 
-/** From fetched messages to windows: decodes and tokenises, a chunk at a time, first come first served. */
+/** From fetched messages to texts: decodes a chunk at a time, first come first served. */
 export class Intake {
   readonly #options: IntakeOptions
   readonly #effects: IntakeEffects
-  readonly #lane: Lane<Decoded, readonly TokenizedWindows[]>
   /** Ends back-offs: what they wait for is not wanted any more. */
   #dropping = new AbortController()
   #closed = false
@@ -58,32 +42,6 @@ export class Intake {
   constructor(options: IntakeOptions, effects: IntakeEffects) {
     this.#options = options
     this.#effects = effects
-    const { scorer, metrics } = options
-    this.#lane = new Lane(options.chunksAtOnce, {
-      run: async (items) => {
-        const startedMs = monotonicMs()
-        const results = await scorer.tokenizer.tokenize(items.map((item) => item.text))
-        metrics.tokenized((monotonicMs() - startedMs) / 1000)
-        return results
-      },
-      probe: () => scorer.tokenizer.tokenize([scorer.knownGoodText]),
-      live: (item) => item.message.open,
-      done: (items, results) => {
-        this.#deliver(items, results)
-      },
-      condemned: (item, error) => {
-        effects.dead(item.message, 'tokenize', notScorable(item.message.source, error))
-        effects.settled([item.message])
-      },
-      retried: (error) => {
-        metrics.retried(error.code)
-      },
-      failed: effects.failed,
-      freed: () => {
-        this.pump()
-        effects.settled([])
-      },
-    })
   }
 
   /** Something is queued or at work. */
@@ -91,9 +49,9 @@ export class Intake {
     return this.#head < this.#queue.length || this.working
   }
 
-  /** Something is being decoded or tokenised. */
+  /** Something is being decoded. */
   get working(): boolean {
-    return this.#decoding > 0 || !this.#lane.idle
+    return this.#decoding > 0
   }
 
   add(messages: readonly InFlightMessage[]): void {
@@ -103,13 +61,7 @@ export class Intake {
 
   /** Starts as many chunks as there is room for. */
   pump(): void {
-    while (
-      this.#head < this.#queue.length &&
-      this.#decoding === 0 &&
-      this.#lane.free &&
-      this.#effects.room() &&
-      !this.#closed
-    ) {
+    while (this.#head < this.#queue.length && this.#decoding === 0 && this.#effects.room() && !this.#closed) {
       const chunk = this.#queue.slice(this.#head, this.#head + this.#options.chunkTexts)
       this.#head += chunk.length
       if (this.#head * 2 >= this.#queue.length) {
@@ -131,12 +83,11 @@ export class Intake {
   close(): void {
     this.#closed = true
     this.drop()
-    this.#lane.close()
   }
 
   /** Decodes at once where no value needs to be waited for: the usual case costs no promise a message. */
   #handle(chunk: readonly InFlightMessage[]): void {
-    const decoded: Decoded[] = []
+    const decoded: DecodedText[] = []
     const late: { message: InFlightMessage; promise: Promise<DecodedInput> }[] = []
     for (const message of chunk) {
       try {
@@ -150,7 +101,7 @@ export class Intake {
       }
     }
     if (late.length === 0) {
-      this.#tokenize(chunk, decoded)
+      this.#handOn(chunk, decoded)
       return
     }
     // Promises that reject before they are awaited would count as unhandled.
@@ -159,7 +110,7 @@ export class Intake {
     void this.#finishLate(late, decoded).then(() => {
       this.#decoding--
       if (this.#closed) return
-      this.#tokenize(chunk, decoded)
+      this.#handOn(chunk, decoded)
       this.pump()
     })
   }
@@ -167,7 +118,7 @@ export class Intake {
   /** Waits for the promises; what failed for infrastructure reasons is decoded again after a pause, for ever. */
   async #finishLate(
     late: readonly { message: InFlightMessage; promise: Promise<DecodedInput> }[],
-    decoded: Decoded[],
+    decoded: DecodedText[],
   ): Promise<void> {
     const { signal } = this.#dropping
     let open = late
@@ -203,24 +154,14 @@ export class Intake {
     else this.#effects.failed(error)
   }
 
-  #tokenize(chunk: readonly InFlightMessage[], decoded: readonly Decoded[]): void {
-    const live = decoded.filter(({ message, text }) => message.open && this.#effects.toScore(message, text))
-    if (live.length > 0) this.#lane.start(live, 'tokenize')
-    if (live.length < chunk.length) this.#effects.settled(chunk)
-  }
-
-  #deliver(items: readonly Decoded[], results: readonly TokenizedWindows[]): void {
-    const texts: Tokenized[] = []
-    for (let index = 0; index < items.length; index++) {
-      const message = items[index]?.message
-      const text = results[index]
-      if (message !== undefined && text !== undefined && message.open) texts.push({ message, text })
-    }
-    this.#effects.tokenized(texts)
+  #handOn(chunk: readonly InFlightMessage[], decoded: readonly DecodedText[]): void {
+    const live = decoded.filter(({ message }) => message.open)
+    const toScore = live.length === 0 ? 0 : this.#effects.decoded(live)
+    if (toScore < chunk.length) this.#effects.settled(chunk)
   }
 }
 
-function accept(decoded: Decoded[], message: InFlightMessage, result: DecodedInput): void {
+function accept(decoded: DecodedText[], message: InFlightMessage, result: DecodedInput): void {
   if ('skip' in result) {
     message.outcome = skipped
     return

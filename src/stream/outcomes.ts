@@ -2,39 +2,40 @@ import { wallClockMs } from '../core/clock.ts'
 import type { LabelstreamError } from '../core/errors.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import { messageBytes, type InFlightMessage } from './partition-stream.ts'
-import type { FormatPorts, PipelineMetrics, Scorer } from './ports.ts'
+import type { FormatPorts, PipelineMetrics } from './ports.ts'
 import { ScoreMemory } from './score-memory.ts'
-import { ScoreBuilder } from './scored-message.ts'
+import type { ScoreBuilder } from './scored-message.ts'
 
 /** Gives messages their outcome: scores of their own, scores of an identical text, or a dead letter. */
 export class Outcomes {
-  readonly #builder: ScoreBuilder
   readonly #memory: ScoreMemory
   readonly #deadLetter: FormatPorts['deadLetter']
   readonly #metrics: PipelineMetrics
 
-  constructor(scorer: Scorer, formats: FormatPorts, metrics: PipelineMetrics, cacheEntries: number) {
-    this.#builder = new ScoreBuilder(scorer, formats.encodeScores, metrics)
+  constructor(formats: FormatPorts, metrics: PipelineMetrics, cacheEntries: number) {
     this.#memory = new ScoreMemory(cacheEntries)
     this.#deadLetter = formats.deadLetter
     this.#metrics = metrics
   }
 
-  /** Whether the text is to be scored; if not, the outcome is known now or comes with another message's. */
-  toScore(message: InFlightMessage, text: string): boolean {
-    const admission = this.#memory.admit(message, text)
+  /**
+   * Whether the text is to be scored by the builder's model; if not, the outcome is known now or comes with another
+   * message's.
+   */
+  toScore(message: InFlightMessage, text: string, builder: ScoreBuilder): boolean {
+    const admission = this.#memory.admit(message, text, builder.scoredBy)
     if (admission === 'score') return true
     this.#metrics.cacheHit()
-    if (admission === 'known') message.outcome = this.#builder.build(message, wallClockMs())
+    if (admission === 'known') message.outcome = builder.build(message, wallClockMs())
     return false
   }
 
-  /** The message's logits are known. Returns the others that have their outcome by that. */
-  scored(message: InFlightMessage): readonly InFlightMessage[] {
+  /** The message's logits by the builder's model are known. Returns the others that have their outcome by that. */
+  scored(message: InFlightMessage, builder: ScoreBuilder): readonly InFlightMessage[] {
     const alike = this.#memory.scored(message)
     const now = wallClockMs()
-    message.outcome = this.#builder.build(message, now)
-    for (const other of alike) other.outcome = this.#builder.build(other, now)
+    message.outcome = builder.build(message, now)
+    for (const other of alike) other.outcome = builder.build(other, now)
     return alike
   }
 
@@ -49,7 +50,13 @@ export class Outcomes {
   ): readonly InFlightMessage[] {
     const outgoing = this.#deadLetter(message.source, stage, error)
     const sizeBytes = messageBytes(outgoing)
-    message.outcome = { kind: 'deadLetter', sizeBytes, message: outgoing, reason: error.code }
+    message.outcome = {
+      kind: 'deadLetter',
+      sizeBytes,
+      message: outgoing,
+      model: undefined,
+      reason: error.code,
+    }
     return this.#memory.lost(message)
   }
 

@@ -7,12 +7,20 @@ export interface Outcome {
   readonly kind: OutcomeKind
   readonly sizeBytes: number
   readonly message: OutgoingMessage | undefined
+  /** Of scores: name@version. */
+  readonly model: string | undefined
   /** Of a dead letter: the error code. */
   readonly reason: string | undefined
 }
 
 /** A message with nothing to score. */
-export const skipped: Outcome = { kind: 'skip', sizeBytes: 0, message: undefined, reason: undefined }
+export const skipped: Outcome = {
+  kind: 'skip',
+  sizeBytes: 0,
+  message: undefined,
+  model: undefined,
+  reason: undefined,
+}
 
 /** Held per message beside its own bytes: this object, its ledger entry, its windows. A generous guess. */
 const overheadBytes = 512

@@ -2,7 +2,6 @@ import { monotonicMs, waitUntil } from '../core/clock.ts'
 import type { LabelstreamError } from '../core/errors.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import type { Position } from '../formats/message.ts'
-import type { BatchLimits } from './batcher.ts'
 import { ByteBudget } from './budget.ts'
 import { AtLeastOnce } from './at-least-once.ts'
 import type { Delivery } from './delivery.ts'
@@ -10,54 +9,12 @@ import { EndWatch, promiseWithSettlers } from './end-watch.ts'
 import { ExactlyOnce, type TransactionLimits } from './exactly-once.ts'
 import { Intake } from './intake.ts'
 import { Outcomes } from './outcomes.ts'
-import { OutputPlan, type OutputTopics } from './output-plan.ts'
+import { OutputPlan } from './output-plan.ts'
 import { InFlightMessage, partitionKey, PartitionStream, skipped } from './partition-stream.ts'
-import type {
-  FetchedRecords,
-  FormatPorts,
-  IntakeHandlers,
-  PipelineMetrics,
-  ReaderPort,
-  Scorer,
-  TransactionPort,
-  WriterPort,
-} from './ports.ts'
-import { Scoring } from './scoring.ts'
+import type { PipelineOptions, PipelinePorts } from './pipeline-options.ts'
+import type { FetchedRecords, IntakeHandlers, ReaderPort, Scorer } from './ports.ts'
+import { ServedModels } from './served-models.ts'
 import { Totals, type PipelineTotals } from './totals.ts'
-
-export interface PipelineOptions {
-  readonly topics: OutputTopics
-  readonly limits: BatchLimits
-  readonly maxInFlightBytes: number
-  readonly commitIntervalMs: number
-  /** Only for transactions. Default: 100 ms or 2,000 outcomes. */
-  readonly transactions?: TransactionLimits
-  /** Batches at the inference port at once (2). */
-  readonly inflightBatches?: number
-  /** Texts tokenised in one call (256), and calls to the tokenizer at once (2; one more than its threads). */
-  readonly chunkTexts?: number
-  readonly chunksAtOnce?: number
-  /**
-   * Tokenised windows that may wait for a batch; a larger pool pads less and waits longer. Unless given, as many as
-   * the budget has tokens (at least 768): that is some tens of batches, and about 2 % of padding.
-   */
-  readonly poolWindows?: number
-  /** Texts whose scores are kept for identical ones; 0 (or nothing): every text is scored by itself. */
-  readonly cacheEntries?: number
-  /** Most messages (1,000) and bytes (900,000: brokers take 1 MiB unless told otherwise) in one send. */
-  readonly sendMessages?: number
-  readonly sendBytes?: number
-}
-
-export interface PipelinePorts {
-  /** Writing one by one delivers at least once, transactions exactly once. */
-  readonly writer: WriterPort | TransactionPort
-  readonly scorer: Scorer
-  readonly formats: FormatPorts
-  readonly metrics: PipelineMetrics
-  /** Uniform in [0, 1): the jitter of back-offs. */
-  readonly random?: () => number
-}
 
 const smallestPoolWindows = 768
 
@@ -77,7 +34,7 @@ export class Pipeline {
   readonly #ports: PipelinePorts
   readonly #plan: OutputPlan
   readonly #intake: Intake
-  readonly #scoring: Scoring
+  readonly #models: ServedModels
   readonly #outcomes: Outcomes
   readonly #totals: Totals
   readonly #finished = promiseWithSettlers()
@@ -96,38 +53,37 @@ export class Pipeline {
     this.#plan = plan
     this.#budget = new ByteBudget(options.maxInFlightBytes)
     const { scorer, formats, metrics } = ports
-    this.#outcomes = new Outcomes(scorer, formats, metrics, options.cacheEntries ?? 0)
-    this.#totals = new Totals(metrics, `${scorer.model.name}@${scorer.model.version}`)
+    this.#outcomes = new Outcomes(formats, metrics, options.cacheEntries ?? 0)
+    this.#totals = new Totals(metrics)
     const shared = {
       dead: this.#bury.bind(this),
       settled: this.#settled.bind(this),
       failed: this.#fail.bind(this),
     }
-    this.#scoring = new Scoring(
-      { scorer, metrics, limits: options.limits, inflightBatches: options.inflightBatches ?? 2 },
+    this.#models = new ServedModels(
+      scorer,
       {
-        ...shared,
-        moreExpected: () => this.#moreExpected(),
-        scored: (message) => this.#outcomes.scored(message),
+        metrics,
+        encodeScores: formats.encodeScores,
+        outcomes: this.#outcomes,
+        limits: options.limits,
+        inflightBatches: options.inflightBatches ?? 2,
+        chunksAtOnce: options.chunksAtOnce ?? 2,
       },
+      { ...shared, moreExpected: () => this.#moreExpected() },
     )
     const poolWindows = options.poolWindows ?? Math.max(smallestPoolWindows, options.limits.budgetTokens)
     this.#intake = new Intake(
       {
-        scorer,
         metrics,
         decodeInput: formats.decodeInput,
         chunkTexts: options.chunkTexts ?? 256,
-        chunksAtOnce: options.chunksAtOnce ?? 2,
         random: ports.random ?? Math.random,
       },
       {
         ...shared,
-        room: () => this.#scoring.waiting < poolWindows,
-        toScore: (message, text) => this.#outcomes.toScore(message, text),
-        tokenized: (texts) => {
-          this.#scoring.add(texts)
-        },
+        room: () => this.#models.free && this.#models.waiting < poolWindows,
+        decoded: (texts) => this.#models.take(texts),
       },
     )
     this.handlers = {
@@ -149,7 +105,7 @@ export class Pipeline {
   }
 
   get totals(): PipelineTotals {
-    return this.#totals.snapshot(this.#scoring)
+    return this.#totals.snapshot(this.#models)
   }
 
   get inFlightBytes(): number {
@@ -190,6 +146,15 @@ export class Pipeline {
   }
 
   /**
+   * From the next text on this model scores; what the one before it was given, it finishes. Resolves when nothing of
+   * that is left. Throws SETTING_INVALID when a window of the model could exceed the token budget; the one before it
+   * then goes on.
+   */
+  swap(scorer: Scorer): Promise<void> {
+    return this.#models.swap(scorer)
+  }
+
+  /**
    * Ends in order: stops reading, finishes what is being tokenised or further within `deadlineMs`, commits, closes
    * the reader. What was not finished is not committed, so it is read again by whoever comes next.
    */
@@ -203,7 +168,7 @@ export class Pipeline {
       this.#state = 'stopping'
       this.#reader?.pause()
       this.#intake.drop()
-      this.#scoring.drain()
+      this.#models.drain()
       this.#delivery?.drain()
       await waitUntil(() => this.#state === 'ended' || this.#quiet(), {
         timeoutMs: deadlineMs,
@@ -225,7 +190,7 @@ export class Pipeline {
 
   /** Nothing is under way that could still lead to an acknowledgement. */
   #quiet(): boolean {
-    return !this.#intake.working && this.#scoring.idle && (this.#delivery?.idle ?? true)
+    return !this.#intake.working && this.#models.idle && (this.#delivery?.idle ?? true)
   }
 
   /** What is finished is committed all the same: less to do again after the restart. */
@@ -240,7 +205,7 @@ export class Pipeline {
   async #end(): Promise<void> {
     this.#state = 'ended'
     this.#intake.close()
-    this.#scoring.close()
+    this.#models.close()
     try {
       await this.#delivery?.finish()
     } finally {
@@ -277,7 +242,7 @@ export class Pipeline {
     this.#streams = new Map()
     this.#epoch = undefined
     this.#intake.drop()
-    this.#scoring.drop()
+    this.#models.drop()
     this.#outcomes.dropInFlight()
     const wasPaused = this.#budget.paused
     this.#budget = new ByteBudget(this.#options.maxInFlightBytes)
@@ -310,7 +275,7 @@ export class Pipeline {
     this.#intake.add(texts)
     if (texts.length < entered || entered === 0) this.#delivery?.ready(stream)
     // The lag may have become zero: then what waits need not wait for more.
-    if (texts.length === 0) this.#scoring.pump()
+    if (texts.length === 0) this.#models.pump()
     this.#checkEnd()
   }
 
@@ -337,7 +302,7 @@ export class Pipeline {
     for (const message of messages) if (message.outcome !== undefined) streams.add(message.stream)
     for (const stream of streams) this.#delivery?.ready(stream)
     this.#intake.pump()
-    this.#scoring.pump()
+    this.#models.pump()
   }
 
   #acknowledged(stream: PartitionStream, run: readonly InFlightMessage[]): void {

@@ -17,7 +17,7 @@ interface InFlightText {
 
 /**
  * Scores of texts seen lately, so that an identical text is scored once: at once when its scores are known, or
- * together with the one in flight. Of one scorer: model, precision and windows are the same for all. Holds digests
+ * together with the one in flight. A text scored by one model says nothing of its scores by another. Holds digests
  * of texts, never texts, and the latest `entries` of them.
  */
 export class ScoreMemory {
@@ -38,12 +38,13 @@ export class ScoreMemory {
   }
 
   /**
-   * Asked once for each message that has a text. `score`: it is to be scored, and `scored` or `lost` must be told;
-   * `follow`: one of those two will hand the message out; `known`: its logits and counts are set.
+   * Asked once for each message that has a text. `scoredBy` names all that its logits depend on but the text.
+   * `score`: it is to be scored, and `scored` or `lost` must be told; `follow`: one of those two will hand the
+   * message out; `known`: its logits and counts are set.
    */
-  admit(message: InFlightMessage, text: string): 'score' | 'follow' | 'known' {
+  admit(message: InFlightMessage, text: string, scoredBy: string): 'score' | 'follow' | 'known' {
     if (this.#entries === 0) return 'score'
-    const key = sha256(text)
+    const key = sha256(`${scoredBy}\0${text}`)
     const scores = this.#known.get(key)
     if (scores !== undefined) {
       this.#known.delete(key)

@@ -3,11 +3,17 @@ import { eventIdOf } from '../formats/text-value.ts'
 import { messageBytes, type InFlightMessage, type Outcome } from './partition-stream.ts'
 import type { FormatPorts, PipelineMetrics, Scorer } from './ports.ts'
 
-/** Turns pooled logits into the message to publish: decides, encodes, keeps key and headers. */
+/**
+ * Turns pooled logits of one scorer into the message to publish: decides, encodes, keeps key and headers. All that an
+ * event says of its model comes from here, so it is of one model.
+ */
 export class ScoreBuilder {
+  /** Names all that the logits of a text depend on. */
+  readonly scoredBy: string
   readonly #scorer: Scorer
   readonly #encodeScores: FormatPorts['encodeScores']
   readonly #metrics: PipelineMetrics
+  readonly #model: string
   readonly #modelHeader: Buffer
   readonly #headersOfPlainMessage: MessageHeaders
 
@@ -15,7 +21,10 @@ export class ScoreBuilder {
     this.#scorer = scorer
     this.#encodeScores = encodeScores
     this.#metrics = metrics
-    this.#modelHeader = Buffer.from(`${scorer.model.name}@${scorer.model.version}`)
+    const { name, version, digest, precision } = scorer.model
+    this.scoredBy = `${digest} ${precision} ${scorer.maxTokens}`
+    this.#model = `${name}@${version}`
+    this.#modelHeader = Buffer.from(this.#model)
     // Most messages have no headers: they share one object instead of a copy each.
     this.#headersOfPlainMessage = { 'labelstream-model': this.#modelHeader }
   }
@@ -42,7 +51,8 @@ export class ScoreBuilder {
       scoredAt: nowMs,
     })
     const outgoing = { key: source.key, value, headers: this.#headers(source.headers) }
-    return { kind: 'score', sizeBytes: messageBytes(outgoing), message: outgoing, reason: undefined }
+    const sizeBytes = messageBytes(outgoing)
+    return { kind: 'score', sizeBytes, message: outgoing, model: this.#model, reason: undefined }
   }
 
   #headers(headers: MessageHeaders): MessageHeaders {

@@ -4,10 +4,10 @@ import { poolMaximum } from '../models/text-runner.ts'
 import type { DeadLetterStage } from '../formats/dead-letter.ts'
 import { assertBatchLimits, nextDispatch, type BatchLimits } from './batcher.ts'
 import { notScorable } from './bisection.ts'
-import type { Tokenized } from './intake.ts'
 import { Lane } from './lane.ts'
 import type { InFlightMessage } from './partition-stream.ts'
 import type { InferenceResult, PipelineMetrics, Scorer } from './ports.ts'
+import type { Tokenized } from './tokenizing.ts'
 import { WaitingWindows, type Waiting } from './waiting.ts'
 
 export interface ScoringOptions {

@@ -1,4 +1,4 @@
-import { LabelstreamError } from '../core/errors.ts'
+import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import { type Decision, decide } from '../models/decision.ts'
 import type { Model } from '../models/folder.ts'
 import { checkGolden } from '../models/golden.ts'
@@ -41,7 +41,7 @@ export class Serving {
 
   /**
    * Starts tokenizer threads and inference process and scores the manifest's golden texts.
-   * Throws MODEL_CORRUPT when the scores differ from the manifest's, SETTING_INVALID for a window that the model
+   * Throws MODEL_CORRUPT when the scores differ from the manifest's or are no numbers, SETTING_INVALID for a window that the model
    * does not take, and what the two throw.
    */
   static async start(model: Model, { maxTokens: wanted, ...options }: ServingOptions): Promise<Serving> {
@@ -104,11 +104,22 @@ function scorerOf(
   }
 }
 
-/** Proves that this machine computes what the model's maker saw. */
+/** Proves that this machine computes what the model's maker saw, or at least scores where nothing says what they are. */
 async function checkGoldenTexts(model: Model, decision: Decision, runner: TextRunner): Promise<void> {
   const { golden } = model.manifest
   const { precision } = runner.inference.info
-  const { values } = await runner.run(golden.map(({ text }) => text))
+  const texts = golden.length === 0 ? [neutralText] : golden.map(({ text }) => text)
+  const { values } = await runner.run(texts).catch((error: unknown) => {
+    throw scoresNothing(model, asLabelstreamError(error))
+  })
   const { scores } = decideAll(decision, values)
   checkGolden(model.folder, golden, model.labels, scores, goldenTolerance[precision])
 }
+
+/** A session that answers, and not with scores, does so because of the model. */
+const scoresNothing = (model: Model, error: LabelstreamError): LabelstreamError =>
+  error.code !== 'INFERENCE_FAILED'
+    ? error
+    : new LabelstreamError('MODEL_CORRUPT', `${model.folder} cannot score a plain text: ${error.message}`, {
+        cause: error,
+      })

@@ -16,7 +16,6 @@ export interface PipelineTotals {
 /** Counts messages on their way in and out, for the totals and for the metrics alike. */
 export class Totals {
   readonly #metrics: PipelineMetrics
-  readonly #modelName: string
   #consumed = 0
   #scored = 0
   #deadLettered = 0
@@ -24,9 +23,8 @@ export class Totals {
   #firstFetchMs: number | undefined
   #lastAckMs: number | undefined
 
-  constructor(metrics: PipelineMetrics, modelName: string) {
+  constructor(metrics: PipelineMetrics) {
     this.#metrics = metrics
-    this.#modelName = modelName
   }
 
   consumed(topic: string, messages: number, nowMs: number): void {
@@ -37,11 +35,14 @@ export class Totals {
   }
 
   acknowledged(stream: PartitionStream, run: readonly InFlightMessage[], nowMs: number): void {
+    const scoredBy = new Map<string, number>()
     let scored = 0
     let skipped = 0
     for (const { outcome, readMs, source } of run) {
-      if (outcome?.kind === 'score') scored++
-      else if (outcome?.kind === 'skip') skipped++
+      if (outcome?.model !== undefined) {
+        scoredBy.set(outcome.model, (scoredBy.get(outcome.model) ?? 0) + 1)
+        scored++
+      } else if (outcome?.kind === 'skip') skipped++
       else this.#metrics.deadLettered(outcome?.reason ?? '')
       this.#metrics.endToEnd((nowMs - readMs) / 1000, source)
     }
@@ -49,7 +50,7 @@ export class Totals {
     this.#scored += scored
     this.#skipped += skipped
     this.#deadLettered += run.length - scored - skipped
-    if (scored > 0) this.#metrics.scored(this.#modelName, scored)
+    for (const [model, count] of scoredBy) this.#metrics.scored(model, count)
     if (skipped > 0) this.#metrics.skipped(stream.topic, skipped)
   }
 

@@ -78,6 +78,7 @@ function scored(stream: PartitionStream, offsets: readonly number[]): void {
       kind: 'score',
       sizeBytes: 1,
       message: { key: null, value, headers: {} },
+      model: 'tiny@1',
       reason: undefined,
     }
   }

@@ -4,7 +4,8 @@ import { describe, test } from 'node:test'
 import { waitUntil } from '../../src/core/clock.ts'
 import { LabelstreamError } from '../../src/core/errors.ts'
 import type { OutgoingMessage, Position, SourceMessage } from '../../src/formats/message.ts'
-import { Pipeline, type PipelineOptions, type PipelinePorts } from '../../src/stream/pipeline.ts'
+import { Pipeline } from '../../src/stream/pipeline.ts'
+import type { PipelineOptions, PipelinePorts } from '../../src/stream/pipeline-options.ts'
 import type {
   FormatPorts,
   InferencePort,

@@ -13,8 +13,11 @@ import type {
 } from '../../src/stream/ports.ts'
 import type { Random } from '../../src/core/random.ts'
 
-/** Number of labels of the pretended model. */
-export const labels = ['a', 'b', 'c'] as const
+/** The labels of a version: not every version has the same. */
+const labelsOf = (version: number): readonly string[] =>
+  version % 2 === 0 ? ['a', 'b', 'c'] : ['b', 'c', 'd', 'e']
+/** How far apart the logits of two versions are: more than those of two texts. */
+const versionStep = 1_000_000
 
 /**
  * One message to be made. A text's value is `LENGTH:WINDOWS:NUMBER` and its logits follow from NUMBER; `poison:` kills
@@ -25,13 +28,23 @@ export interface PretendedText {
   readonly gap: number
 }
 
+interface Outcome {
+  readonly partition: number
+  readonly offset: number
+  /** Of scores. */
+  readonly version?: number
+  readonly kind: 'score' | 'dead'
+  /** Of the consumer. */
+  readonly generation: number
+}
+
 /** Kafka, in memory: one input topic, what was written, what was committed. Checks promises as they are made. */
 export class StreamWorld {
   readonly log: SourceMessage[][] = []
   readonly ends: number[] = []
   readonly committed: number[] = []
-  /** Every acknowledged outcome: input partition, offset, which topic, in which generation of the consumer. */
-  readonly outcomes: { partition: number; offset: number; kind: 'score' | 'dead'; generation: number }[] = []
+  /** Every acknowledged outcome: input partition, offset, which topic, by which model, in which generation. */
+  readonly outcomes: Outcome[] = []
   readonly #acknowledged: Set<number>[] = []
   readonly random: Random
   generation = 0
@@ -259,25 +272,39 @@ export class PretendedReader implements ReaderPort {
   }
 }
 
-/** A model whose process crashes now and then, and always for poison. */
-export function pretendedScorer(world: StreamWorld, crashes: number): Scorer & { runs: () => number } {
+/**
+ * A version of a model whose process crashes now and then, and always for poison. It takes only windows of its own
+ * tokenizer, and no work after it was `ended`.
+ */
+export function pretendedScorer(
+  world: StreamWorld,
+  crashes: number,
+  version = 0,
+): Scorer & { runs: () => number; end: () => void } {
+  const labels = labelsOf(version)
+  let ended = false
   let runs = 0
   let mayCrash = true
   let crashEpoch = 0
   return {
-    model: { name: 'pretended', version: '1', digest: 'd', precision: 'fp32' },
+    model: { name: 'pretended', version: String(version), digest: `digest ${version}`, precision: 'fp32' },
     labels,
     maxTokens: 64,
     knownGoodText: '4:1:0',
     runs: () => runs,
+    end: () => {
+      ended = true
+    },
     tokenizer: {
       tokenize: async (texts) => {
+        assert.ok(!ended, 'a model that has left is asked to tokenise')
         await world.pass(2)
-        return texts.map((text) => tokensOf(text))
+        return texts.map((text) => tokensOf(text, version))
       },
     },
     inference: {
       run: async (windows) => {
+        assert.ok(!ended, 'a model that has left is asked to score')
         runs++
         const born = crashEpoch
         // Never twice running: a row that is tried alone survives its second try.
@@ -296,14 +323,15 @@ export function pretendedScorer(world: StreamWorld, crashes: number): Scorer & {
         if (born !== crashEpoch) throw new LabelstreamError('INFERENCE_CRASHED', 'gone')
         const values = new Float32Array(windows.length * labels.length)
         windows.forEach((window, row) => {
+          assert.equal(window[0], version, 'a window of another version')
           for (let label = 0; label < labels.length; label++) {
-            values[row * labels.length + label] = (window[1] ?? 0) + label
+            values[row * labels.length + label] = version * versionStep + (window[1] ?? 0) + label
           }
         })
         return { values, width: labels.length, seconds: 0.001, paddedTokens: longest * windows.length }
       },
     },
-    decide: (logits) => ({ scores: logits.slice(), decided: ['a'] }),
+    decide: (logits) => ({ scores: logits.slice(), decided: [`decided by ${version}`] }),
   }
 }
 
@@ -321,9 +349,15 @@ export function pretendedFormats(world: StreamWorld): FormatPorts {
       const [length, windows, number] = text.split(':').map(Number)
       assert.equal(event.windows, windows)
       assert.equal(event.tokens, length)
-      // The largest window of the text decides, whatever batch each window was in.
-      assert.equal(event.scores.values[0], Math.fround((number ?? 0) + (windows ?? 1) - 1))
-      return Buffer.from(JSON.stringify(event.source))
+      // All that an event says of its model is of one, and the largest window of the text decides.
+      const version = Number(event.model.version)
+      assert.equal(event.model.digest, `digest ${version}`)
+      assert.deepEqual(event.scores.names, labelsOf(version))
+      assert.equal(event.scores.values.length, event.scores.names.length)
+      assert.deepEqual(event.labels, [`decided by ${version}`])
+      const logit = version * versionStep + (number ?? 0) + (windows ?? 1) - 1
+      assert.equal(event.scores.values[0], Math.fround(logit))
+      return Buffer.from(JSON.stringify({ ...event.source, version }))
     },
     deadLetter: (message, _stage, error) => ({
       key: message.key,
@@ -369,21 +403,23 @@ function valueOf(text: PretendedText, number: number, length: number): Buffer | 
   }
 }
 
-function tokensOf(text: string) {
+function tokensOf(text: string, version: number) {
   if (text.startsWith('poison')) {
     return { windows: [Int32Array.of(poisonToken, 0, 0, 0)], tokens: 4, truncated: false }
   }
   const [length = 3, count = 1, number = 0] = text.split(':').map(Number)
   const windows = Array.from({ length: count }, (_, index) => {
     const window = new Int32Array(Math.max(2, length - index))
+    window[0] = version
     window[1] = number + ((index + 1) % count)
     return window
   })
   return { windows, tokens: length, truncated: false }
 }
 
-function sourceOf(message: OutgoingMessage): { partition: number; offset: number } {
+function sourceOf(message: OutgoingMessage): Pick<Outcome, 'partition' | 'offset' | 'version'> {
   assert.ok(message.value !== null)
-  const { partition, offset } = JSON.parse(message.value.toString()) as { partition: number; offset: number }
-  return { partition, offset }
+  type Written = { partition: number; offset: number; version?: number }
+  const { partition, offset, version } = JSON.parse(message.value.toString()) as Written
+  return { partition, offset, ...(version === undefined ? {} : { version }) }
 }
