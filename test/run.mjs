@@ -16,7 +16,7 @@ const { values, positionals } = parseArgs({
 })
 // tests load ONNX Runtime themselves; src/runtime/child-environment.ts says why
 process.env.ORT_DISABLE_TELEMETRY = '1'
-const longSuites = ['build/test/fault', 'build/test/bench', 'build/test/soak']
+const longSuites = ['build/test/fault', 'build/test/soak']
 const folders = (positionals.length > 0 ? positionals : ['test']).map((folder) => join('build', folder))
 const files = folders
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))

@@ -13,6 +13,7 @@ export interface GrowthRow extends Omit<GrowthCell, 'tokens'> {
   readonly peakMemoryBytes: number
   readonly inputBytes: number
   readonly outputBytes: number
+  readonly outputGzipBytes: number
 }
 
 /** What `growth.js --json` prints. */
@@ -38,5 +39,6 @@ export function rowOf({ tokens, ...cell }: GrowthCell, figures: readonly CellFig
     peakMemoryBytes: Math.max(...figures.map(({ peakMemoryBytes }) => peakMemoryBytes)),
     inputBytes: middle(({ inputBytes }) => inputBytes),
     outputBytes: middle(({ outputBytes }) => outputBytes),
+    outputGzipBytes: middle(({ outputGzipBytes }) => outputGzipBytes),
   }
 }

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { waitUntil } from '../../src/core/clock.ts'
 import { endOffsets } from '../../src/kafka/admin.ts'
 import type { KafkaClient } from '../../src/kafka/connect.ts'
@@ -31,12 +32,15 @@ export interface CellFigures {
   /** Value, key and headers of one message, on average. */
   readonly inputBytes: number
   readonly outputBytes: number
+  /** Of the value alone, compressed with its neighbours as a producer compresses a batch. */
+  readonly outputGzipBytes: number
 }
 
 const cliFile = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 const startTimeoutMs = 120_000
 const scoreTimeoutMs = 300_000
 const lookEveryMs = 500
+const sampleEvents = 100
 /** The rate is taken between these shares of the texts: neither the start nor the last stragglers count. */
 const window = { from: 0.1, to: 0.8 }
 
@@ -99,6 +103,7 @@ export async function measureCell(broker: BenchBroker, options: CellOptions): Pr
       peakMemoryBytes: sum((one) => one.peakMemoryBytes),
       inputBytes: messages.reduce((bytes, { value }) => bytes + (value?.length ?? 0), 0) / messages.length,
       outputBytes: written.bytes / written.timesMs.length,
+      outputGzipBytes: gzipSync(Buffer.concat(written.sample)).length / written.sample.length,
     }
   } finally {
     await Promise.all(members.filter(({ running }) => running).map((member) => member.kill()))
@@ -139,20 +144,26 @@ async function countOf(client: KafkaClient, topic: string): Promise<number> {
   return [...ends.values()].reduce((sum, offset) => sum + offset, 0)
 }
 
-async function writtenScores(
-  client: KafkaClient,
-  topic: string,
-): Promise<{ timesMs: number[]; bytes: number }> {
+interface WrittenScores {
+  /** Sorted. */
+  readonly timesMs: readonly number[]
+  readonly bytes: number
+  readonly sample: readonly Buffer[]
+}
+
+async function writtenScores(client: KafkaClient, topic: string): Promise<WrittenScores> {
   const timesMs: number[] = []
+  const sample: Buffer[] = []
   let bytes = 0
   for await (const { timestampMs, key, value, headers } of readRange(client, topic)) {
     timesMs.push(timestampMs)
+    if (value !== null && sample.length < sampleEvents) sample.push(value)
     bytes += (key?.length ?? 0) + (value?.length ?? 0)
     for (const [name, header] of Object.entries(headers)) {
       bytes += name.length + (Array.isArray(header) ? header.join('').length : (header?.length ?? 0))
     }
   }
-  return { timesMs: timesMs.sort((a, b) => a - b), bytes }
+  return { timesMs: timesMs.sort((a, b) => a - b), bytes, sample }
 }
 
 /** Events a second between two shares of them; times in milliseconds, sorted. */
