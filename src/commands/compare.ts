@@ -5,10 +5,10 @@ import { compare } from '../train/compare.ts'
 import { compareCells, compareHeader, renderComparison } from '../train/compare-page.ts'
 import { strategyNames } from '../train/strategies.ts'
 import type { CommandSpec } from './command.ts'
-import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { optionalOption, requiredOption, table } from './output.ts'
+import { optionalOption, table } from './output.ts'
 import { ProgressBar } from './progress.ts'
+import { readTrainingData, trainingDataOptions } from './recorded-data.ts'
 import { runnerOptionsOf } from './runner-options.ts'
 import { hyperparameterOptions, hyperparametersOf } from './training-options.ts'
 
@@ -21,8 +21,7 @@ export const compareCommand: CommandSpec = {
   name: 'compare',
   summary: 'train several strategies on the same rows and say which one to take',
   options: [
-    { flags: '--data <source>', help: dataOptionHelp, required: true },
-    { flags: '--dev <source>', help: 'rows to choose on and to measure (default: parts of the data)' },
+    ...trainingDataOptions,
     { flags: '--base <encoder>', help: 'encoder to start from (default: minilm-l6)' },
     {
       flags: '--strategies <names>',
@@ -35,17 +34,15 @@ export const compareCommand: CommandSpec = {
   examples: ['labelstream compare --data texts.jsonl --strategies frozen-linear,frozen-dense,full-linear'],
   run: async (context, _positional, options) => {
     const { settings, log } = context
-    const dev = optionalOption(options, 'dev')
     const maxTokens = settings['text.maxTokens']
-    const data = await readLabeledData(context, requiredOption(options, 'data'))
+    const rows = await readTrainingData(context, options)
     const strategies = optionalOption(options, 'strategies')
       ?.split(',')
       .map((name) => name.trim())
     const bar = new ProgressBar(log)
     const comparison = await compare(
       {
-        data,
-        ...(dev === undefined ? {} : { dev: await readLabeledData(context, dev) }),
+        ...rows,
         base: optionalOption(options, 'base') ?? 'minilm-l6',
         strategies: strategies ?? defaultStrategies,
         modelsFolder: modelsFolderOf(settings),
@@ -63,7 +60,7 @@ export const compareCommand: CommandSpec = {
     })
     for (const warning of comparison.warnings) log.warn(warning)
     const page = optionalOption(options, 'page') ?? defaultPage
-    await writePage(page, renderComparison(data.source, comparison))
+    await writePage(page, renderComparison(rows.data.source, comparison))
     context.printJson({ ...comparison, page })
     context.print(table(compareHeader, comparison.rows.map(compareCells)))
     context.print(`\nRecommended: ${comparison.recommended}. ${comparison.why}\n${page}`)

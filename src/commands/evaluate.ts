@@ -1,27 +1,40 @@
 import { openModel } from '../models/folder.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import type { CommandSpec } from './command.ts'
-import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
+import { dataOptionHelp } from './labeled-data.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { numberOption, optionalOption, requiredOption, table } from './output.ts'
+import { numberOption, optionalOption, table } from './output.ts'
 import { ProgressBar } from './progress.ts'
+import { readEvaluationData } from './recorded-data.ts'
 import { runnerOptionsOf } from './runner-options.ts'
 
 export const evaluateCommand: CommandSpec = {
   name: 'evaluate',
   summary: 'measure a model on labelled texts',
   options: [
-    { flags: '--data <source>', help: dataOptionHelp, required: true },
+    { flags: '--data <source>', help: `${dataOptionHelp}; needed without --manifest` },
+    {
+      flags: '--manifest <file>',
+      help: "the very rows of a training: its version's manifest.json. --data and --dev say where they are now, if elsewhere",
+    },
+    { flags: '--dev <source>', help: "where a manifest's dev rows are now" },
+    {
+      flags: '--part <name>',
+      help: "part of a manifest's rows: train, dev or test (default: test, or dev where there is no test part)",
+    },
     { flags: '--threshold <number>', help: "one threshold for every label instead of the model's own" },
     { flags: '--predictions <file>', help: 'write one {"id", "scores", "labels"} a row to this JSONL file' },
   ],
   settings: ['model', 'models.', 'labels.absent', 'text.', 'runtime.', 'batch.budgetTokens', 'kafka.'],
-  examples: ['labelstream evaluate --model advice --data held-out.jsonl'],
+  examples: [
+    'labelstream evaluate --model advice --data held-out.jsonl',
+    'labelstream evaluate --model advice --manifest models/advice/VERSION/manifest.json --part dev',
+  ],
   run: async (context, _positional, options) => {
     const threshold = numberOption(options, 'threshold', { min: 0, max: 1 }) ?? 'tuned'
     const predictionsPath = optionalOption(options, 'predictions')
     const model = await openModel(context.settings.model, modelsFolderOf(context.settings))
-    const data = await readLabeledData(context, requiredOption(options, 'data'))
+    const data = await readEvaluationData(context, options)
     const bar = new ProgressBar(context.log)
     const evaluation = await evaluate(model, data, {
       threshold,

@@ -4,19 +4,15 @@ import { type RetrainResult, retrain } from '../train/retrain.ts'
 import { strategyNames } from '../train/strategies.ts'
 import type { CommandOption, CommandSpec } from './command.ts'
 import { evaluationTable } from './evaluate.ts'
-import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { optionalOption, requiredOption } from './output.ts'
+import { requiredOption } from './output.ts'
 import { ProgressBar } from './progress.ts'
+import { readTrainingData, trainingDataOptions } from './recorded-data.ts'
 import { runnerOptionsOf } from './runner-options.ts'
 import { choiceOption, hyperparameterOptions, hyperparametersOf } from './training-options.ts'
 
 const trainingOptions: readonly CommandOption[] = [
-  { flags: '--data <source>', help: dataOptionHelp, required: true },
-  {
-    flags: '--dev <source>',
-    help: 'rows to choose epochs, calibration and thresholds on (default: a part of the data)',
-  },
+  ...trainingDataOptions,
   {
     flags: '--base <encoder>',
     help: 'encoder to start from: name, name@version or a folder',
@@ -41,19 +37,18 @@ export const retrainCommand: CommandSpec = {
   examples: [
     'labelstream retrain --data topic:labels --base minilm-l6 --name advice --strategy frozen-dense --promote',
     'labelstream retrain --data examples/advice/texts.jsonl --base minilm-l6 --name mine --strategy frozen-linear',
+    'labelstream retrain --manifest models/mine/VERSION/manifest.json --base minilm-l6 --name mine --strategy full-linear',
   ],
   run: async (context, _positional, options) => {
     const { settings, log } = context
-    const dev = optionalOption(options, 'dev')
     const maxTokens = settings['text.maxTokens']
-    const data = await readLabeledData(context, requiredOption(options, 'data'))
+    const rows = await readTrainingData(context, options)
     const name = requiredOption(options, 'name')
     const pooling = choiceOption(options, 'pooling', ['mean', 'cls', 'pooler'])
     const bar = new ProgressBar(log)
     const result = await retrain(
       {
-        data,
-        ...(dev === undefined ? {} : { dev: await readLabeledData(context, dev) }),
+        ...rows,
         base: requiredOption(options, 'base'),
         name,
         strategy: requiredOption(options, 'strategy'),

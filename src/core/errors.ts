@@ -62,6 +62,7 @@ export const errorTable = {
   AUTHENTICATION_FAILED: refuse('The broker did not accept the credentials.'),
   REGISTRY_REFUSED: refuse('The schema registry refused the request.'),
   DATA_INVALID: refuse('The data cannot be used.'),
+  DATA_GONE: refuse('Rows that a data manifest names are no longer there as they were.'),
   FILE_UNREADABLE: refuse('A file cannot be read or written.'),
 
   GATE_REFUSED: { disposition: 'gate', exitCode: 3, summary: 'The candidate did not pass the gate.' },

@@ -5,6 +5,7 @@ import { waitUntil } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import { repeatWhile } from './backoff.ts'
 import { coordinatorIsMoving, protocolErrorType } from './errors.ts'
+import { topicIdOf } from './topic-id.ts'
 
 export interface NewTopic {
   readonly topic: string
@@ -157,6 +158,28 @@ export function endOffsets(client: KafkaClient, topic: string): Promise<Partitio
   return withCluster(client, [topic], `listing offsets of topic ${topic}`, (cluster) =>
     listOffsets(cluster, topic, 'end'),
   )
+}
+
+/** What there is of a topic now. */
+export interface TopicExtent {
+  /** undefined where the broker knows no ids. */
+  readonly topicId: string | undefined
+  /** By partition number: the first offset that is still there, and the end as in `endOffsets`. */
+  readonly partitions: readonly { readonly partition: number; readonly from: number; readonly to: number }[]
+}
+
+/** Throws TOPIC_MISSING and what `withCluster` throws. */
+export function topicExtent(client: KafkaClient, topic: string): Promise<TopicExtent> {
+  return withCluster(client, [topic], `listing offsets of topic ${topic}`, async (cluster) => {
+    const beginning = await listOffsets(cluster, topic, 'beginning')
+    const end = await listOffsets(cluster, topic, 'end')
+    const partitions = partitionsOf(cluster, topic).map((partition) => ({
+      partition,
+      from: beginning.get(partition) ?? 0,
+      to: end.get(partition) ?? 0,
+    }))
+    return { topicId: await topicIdOf(cluster, topic), partitions }
+  })
 }
 
 /** As `beginningOffsets` and `endOffsets`, on an open cluster. */

@@ -1,5 +1,6 @@
 import type { Cluster } from 'kafkajs'
 import { LabelstreamError } from '../core/errors.ts'
+import { FlexibleReader, compactString, noTags, sendFlexible, varint } from './flexible-protocol.ts'
 import type { TopicPartition } from './ownership.ts'
 
 /** What a group has committed for one partition. */
@@ -8,24 +9,6 @@ export interface CommittedOffset extends TopicPartition {
   readonly offset: number | undefined
   /** What was stored beside it; '' for nothing. */
   readonly metadata: string
-}
-
-/** kafkajs's broker with what it does not declare: any request that can be written goes through its connections. */
-interface AnyRequestBroker {
-  readonly connectionPool: {
-    send<Decoded>(exchange: {
-      readonly request: {
-        readonly apiKey: number
-        readonly apiVersion: number
-        readonly apiName: string
-        readonly encode: () => Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
-      }
-      readonly response: {
-        readonly decode: (data: Buffer) => Promise<Decoded>
-        readonly parse: (decoded: Decoded) => Promise<Decoded>
-      }
-    }): Promise<Decoded>
-  }
 }
 
 const offsetFetch = 9
@@ -48,20 +31,12 @@ export async function offsetsOf(
   partitions: readonly TopicPartition[],
   options: { readonly stable: boolean },
 ): Promise<readonly CommittedOffset[] | 'undecided'> {
-  const coordinator = (await cluster.findGroupCoordinator({ groupId: group })) as unknown as AnyRequestBroker
-  const body = encodeRequest(group, partitions, options.stable)
-  const answer = await coordinator.connectionPool.send({
-    request: {
-      apiKey: offsetFetch,
-      apiVersion: version,
-      apiName: 'OffsetFetch',
-      // in the shape of kafkajs's own encoder
-      encode: () => Promise.resolve({ buf: body, buffer: body }),
-    },
-    response: {
-      decode: (data) => Promise.resolve(decodeAnswer(data)),
-      parse: (decoded) => Promise.resolve(decoded),
-    },
+  const answer = await sendFlexible(await cluster.findGroupCoordinator({ groupId: group }), {
+    apiKey: offsetFetch,
+    apiVersion: version,
+    apiName: 'OffsetFetch',
+    body: encodeRequest(group, partitions, options.stable),
+    decode: decodeAnswer,
   })
   if (answer.rows.some(({ errorCode }) => errorCode === unstableOffsetCommit)) return 'undecided'
   const errorCode = answer.errorCode || answer.rows.find((row) => row.errorCode !== 0)?.errorCode
@@ -91,9 +66,7 @@ interface Answer {
   }[]
 }
 
-/** Kafka's "flexible" encoding: lengths are unsigned varints of length + 1, and each structure ends with its tags. */
 export function encodeRequest(group: string, partitions: readonly TopicPartition[], stable: boolean): Buffer {
-  const noTags = Buffer.of(0)
   const topics = [...new Set(partitions.map(({ topic }) => topic))]
   const parts: Buffer[] = [noTags, compactString(group), varint(topics.length + 1)]
   for (const topic of topics) {
@@ -125,73 +98,4 @@ export function decodeAnswer(data: Buffer): Answer {
     return found
   })
   return { rows: rows.flat(), errorCode: reader.int16() }
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = []
-  for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return Buffer.from([...bytes, rest])
-    bytes.push((rest & 0x7f) | 0x80)
-  }
-}
-
-function compactString(text: string): Buffer {
-  const bytes = Buffer.from(text)
-  return Buffer.concat([varint(bytes.length + 1), bytes])
-}
-
-class FlexibleReader {
-  readonly #data: Buffer
-  #at = 0
-
-  constructor(data: Buffer) {
-    this.#data = data
-  }
-
-  int16(): number {
-    return this.#data.readInt16BE(this.#move(2))
-  }
-
-  int32(): number {
-    return this.#data.readInt32BE(this.#move(4))
-  }
-
-  int64(): bigint {
-    return this.#data.readBigInt64BE(this.#move(8))
-  }
-
-  /** null is read as ''. */
-  string(): string {
-    const length = Math.max(0, this.#varint() - 1)
-    const start = this.#move(length)
-    return this.#data.toString('utf8', start, start + length)
-  }
-
-  array<Item>(read: () => Item): Item[] {
-    const count = Math.max(0, this.#varint() - 1)
-    return Array.from({ length: count }, read)
-  }
-
-  skipTags(): void {
-    for (let left = this.#varint(); left > 0; left--) {
-      this.#varint()
-      this.#move(this.#varint())
-    }
-  }
-
-  #varint(): number {
-    let value = 0
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = this.#data.readUInt8(this.#move(1))
-      value |= (byte & 0x7f) << shift
-      if (byte < 0x80) break
-    }
-    return value >>> 0
-  }
-
-  #move(length: number): number {
-    const before = this.#at
-    this.#at += length
-    return before
-  }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
+import { dataManifestSchema } from './data-manifest.ts'
 
 export const manifestFile = 'manifest.json'
 export const cardFile = 'README.md'
@@ -43,16 +44,7 @@ const classifierSchema = z.object({
   strategy: z.string(),
   seed: z.int().optional(),
   hyperparameters: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
-  data: z
-    .object({
-      source: z.string(),
-      digest: sha256Schema,
-      rows: z.int(),
-      train: z.int(),
-      dev: z.int(),
-      test: z.int(),
-    })
-    .optional(),
+  data: dataManifestSchema.optional(),
   /** As `evaluate` prints them, by the part of the data they were measured on. */
   metrics: z.record(z.string(), z.unknown()),
   /** Texts whose calibrated scores a served model must reproduce. */

@@ -2,6 +2,7 @@ import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import type { LabeledText } from '../formats/labeled-text.ts'
+import type { DataSource } from '../models/data-manifest.ts'
 
 const maxLabels = 10_000
 
@@ -21,6 +22,8 @@ export interface Dataset {
 export interface LabeledTexts {
   readonly source: string
   readonly texts: readonly LabeledText[]
+  /** What the very same texts can be read from again. */
+  readonly origin?: DataSource
 }
 
 /**

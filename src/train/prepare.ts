@@ -1,7 +1,8 @@
 import { LabelstreamError } from '../core/errors.ts'
 import type { ClassifierManifest } from '../models/manifest.ts'
 import { type Dataset, type LabeledTexts, datasetDigest, datasetOf, labelsOf, latestById } from './dataset.ts'
-import { type Split, type SplitFractions, splitByHash, splitWarnings, withoutTextsOf } from './split.ts'
+import { type Split, type SplitByHash, splitByHash, splitWarnings, withoutTextsOf } from './split.ts'
+import type { SplitFractions } from './stratify.ts'
 
 export interface PrepareOptions {
   readonly data: LabeledTexts
@@ -10,6 +11,14 @@ export interface PrepareOptions {
   /** The labels in order; without them the names in order of first appearance. */
   readonly labels?: readonly string[]
   readonly fractions?: SplitFractions
+  /** What the rows and their parts must be: those of a data manifest. */
+  readonly expected?: ExpectedRows
+}
+
+export interface ExpectedRows {
+  /** The manifest's file. */
+  readonly path: string
+  readonly digest: string
 }
 
 export interface Prepared {
@@ -23,33 +32,49 @@ const defaultFractions: SplitFractions = { dev: 0.15, test: 0.1 }
 
 /**
  * The rows of one training in their parts, and what the manifest says about them: source and a digest that tells
- * whether a later run had the same rows. Throws DATA_INVALID.
+ * whether a later run had the same rows. Throws DATA_INVALID, or DATA_GONE when they are not those that are expected.
  */
-export function prepare({ data, dev, labels, fractions = defaultFractions }: PrepareOptions): Prepared {
+export function prepare(options: PrepareOptions): Prepared {
+  const { data, dev, labels, fractions = defaultFractions, expected } = options
   const texts = latestById(data.texts)
   const names = labels ?? labelsOf(texts)
   const all = datasetOf({ source: data.source, texts }, [...names])
   const split = dev === undefined ? splitByHash(all, fractions) : splitBeside(all, dev)
   const digestRows = [...split.train.rows, ...split.dev.rows, ...split.test.rows]
+  const digest = datasetDigest({ labels: names, rows: digestRows })
+  if (expected !== undefined && expected.digest !== digest) {
+    throw new LabelstreamError(
+      'DATA_GONE',
+      `${expected.path}: the sources are as they were, but give rows with the digest ${digest}, not ${expected.digest}: another version of this program wrote the manifest, which read or split them in another way`,
+    )
+  }
   return {
     split,
     data: {
       source: dev === undefined ? data.source : `${data.source}; dev ${dev.source}`,
-      digest: datasetDigest({ labels: names, rows: digestRows }),
+      digest,
       rows: digestRows.length,
       train: split.train.rows.length,
       dev: split.dev.rows.length,
       test: split.test.rows.length,
+      ...sourcesOf(options),
+      ...(dev === undefined ? { fractions } : {}),
     },
-    warnings: splitWarnings(split),
+    warnings: [...split.notes, ...splitWarnings(split)],
   }
 }
 
-function splitBeside(all: Dataset, devTexts: LabeledTexts): Split {
+function sourcesOf({ data, dev }: PrepareOptions): Pick<Prepared['data'], 'sources'> {
+  if (data.origin === undefined) return {}
+  if (dev === undefined) return { sources: { data: data.origin } }
+  return dev.origin === undefined ? {} : { sources: { data: data.origin, dev: dev.origin } }
+}
+
+function splitBeside(all: Dataset, devTexts: LabeledTexts): SplitByHash {
   const dev = datasetOf(devTexts, [...all.labels])
-  const train = withoutTextsOf(all, dev)
+  const { train, notes } = withoutTextsOf(all, dev)
   if (train.rows.length === 0) {
     throw new LabelstreamError('DATA_INVALID', `every row to train on is also in ${devTexts.source}`)
   }
-  return { train, dev, test: { labels: all.labels, rows: [] } }
+  return { train, dev, test: { labels: all.labels, rows: [] }, notes }
 }

@@ -66,6 +66,8 @@ export interface RetrainResult {
    */
   readonly tokensPerSecond: number
   readonly peakMemoryBytes: number
+  /** Of the data manifest, without its sources. */
+  readonly data: Omit<Prepared['data'], 'sources' | 'fractions'>
   /** On the dev part. */
   readonly metrics: Metrics
   /** On the test part, when the data gave one. */
@@ -167,6 +169,7 @@ export async function retrain(
     seconds,
     tokensPerSecond: trained.tokens / (trained.stepSeconds ?? seconds),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024 + trained.peakMemoryBytes,
+    data: countsOf(prepared.data),
     metrics: outcome.dev,
     ...(outcome.test === undefined ? {} : { testMetrics: outcome.test }),
     ...(int8 === undefined ? {} : { int8Check: int8.check }),
@@ -176,6 +179,15 @@ export async function retrain(
     report: `${written.path}/report.html`,
   }
 }
+
+const countsOf = ({ source, digest, rows, train, dev, test }: Prepared['data']): RetrainResult['data'] => ({
+  source,
+  digest,
+  rows,
+  train,
+  dev,
+  test,
+})
 
 const trainersOf: { readonly [Kind in Strategy['trains']]: (run: TrainingRun) => Promise<Trained> } = {
   head: trainHead,

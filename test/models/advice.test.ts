@@ -7,7 +7,7 @@ import { decideAll, scoresByLabel } from '../../src/models/score-matrix.ts'
 import { TextRunner } from '../../src/models/text-runner.ts'
 import { checkGolden } from '../../src/models/golden.ts'
 import { readJsonLines } from '../../src/train/json-lines.ts'
-import { normalText } from '../../src/train/split.ts'
+import { normalText } from '../../src/train/near-duplicates.ts'
 
 const question =
   "my advice is that you go ahead with your plans to learn Python, because its syntax is easy for beginners. It's also great for snake lovers like me!"

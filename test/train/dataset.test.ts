@@ -2,12 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
-import type { SourceMessage } from '../../src/formats/message.ts'
 import { datasetDigest, datasetOf, latestById, positivesOf } from '../../src/train/dataset.ts'
 import { defaultRowOptions, readJsonLines } from '../../src/train/json-lines.ts'
-import { rowsOfTopic } from '../../src/train/topic-rows.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
 async function jsonLines(t: TestContext, ...lines: readonly string[]): Promise<string> {
@@ -96,45 +93,4 @@ test('of several rows with one id the last stays, and the digest follows the con
   const digest = datasetDigest(datasetOf({ source, texts: latest }, ['a']))
   assert.equal(digest, datasetDigest(datasetOf({ source: 'elsewhere', texts: latest }, ['a'])))
   assert.notEqual(digest, datasetDigest(datasetOf({ source, texts: latest }, ['a', 'b'])))
-})
-
-const message = (
-  partition: number,
-  offset: number,
-  key: string | null,
-  value: object | null,
-): SourceMessage => ({
-  topic: 'labels',
-  partition,
-  offset,
-  timestampMs: 0,
-  key: key === null ? null : Buffer.from(key),
-  value: value === null ? null : Buffer.from(JSON.stringify(value)),
-  headers: {},
-})
-const stream = (...messages: readonly SourceMessage[]): AsyncIterable<SourceMessage> =>
-  Readable.from(messages)
-const noSchemas = { schemaById: () => Promise.reject(new Error('no registry')) } as never
-const rows = (...messages: readonly SourceMessage[]) =>
-  rowsOfTopic('labels', stream(...messages), defaultRowOptions, noSchemas)
-
-test('of a topic the latest message of a key counts, a tombstone removes, and the source names the offsets', async () => {
-  const { source, texts } = await rows(
-    message(1, 5, 'a', { text: 'a old', labels: ['x'] }),
-    message(0, 10, 'b', { text: 'b', labels: ['x'] }),
-    message(0, 11, null, { text: 'no key', labels: [] }),
-    message(0, 12, null, { text: 'no key either', labels: [] }),
-    message(1, 6, 'c', { text: 'c', labels: ['x'] }),
-    message(1, 9, 'a', { text: 'a new', labels: ['y'] }),
-    message(1, 10, 'c', null),
-  )
-  assert.deepEqual(
-    texts.map(({ text }) => text),
-    ['b', 'no key', 'no key either', 'a new'],
-  )
-  assert.equal(source, 'topic labels 0:10-13 1:5-11')
-})
-
-test('a message that is no labelled text is refused with its place', async () => {
-  await throwsCode(() => rows(message(3, 7, 'a', { text: 'x' })), 'DATA_INVALID', /labels\/3\/7/)
 })
