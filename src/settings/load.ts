@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { distance } from 'fastest-levenshtein'
-import { type Document, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
+import type * as Yaml from 'yaml'
 import type { z } from 'zod'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { declarations, settingKeys, type SettingKey, type Settings } from './catalogue.ts'
@@ -26,6 +27,9 @@ const defaultFile = 'labelstream.yaml'
 const maxFileBytes = 1_048_576
 /** Parts of a key; deeper than any. */
 const deepestKey = 10
+
+/** Loaded where a file is read: most starts have none, and wait 30 ms less. */
+const yamlLibrary = () => createRequire(import.meta.url)('yaml') as typeof Yaml
 
 const isSettingKey = (key: string): key is SettingKey => Object.hasOwn(declarations, key)
 
@@ -117,7 +121,7 @@ function fromText(key: SettingKey, text: string): unknown {
 
 function readYaml(file: string): unknown {
   const text = readLimited(file)
-  const lines = new LineCounter()
+  const lines = new (yamlLibrary().LineCounter)()
   const refused = (why: string, offset = 0): LabelstreamError => {
     const { line, col } = lines.linePos(offset)
     return new LabelstreamError(
@@ -135,10 +139,10 @@ function readYaml(file: string): unknown {
 
 function readDocument(
   text: string,
-  lineCounter: LineCounter,
+  lineCounter: Yaml.LineCounter,
   refused: (why: string, offset: number) => LabelstreamError,
 ): unknown {
-  const document = parseDocument(text, {
+  const document = yamlLibrary().parseDocument(text, {
     prettyErrors: false,
     lineCounter,
     logLevel: 'silent',
@@ -157,7 +161,8 @@ interface YamlFault {
 }
 
 /** A key that is no name or stands twice in one map, or an alias: settings need none, and they can make a document endless. */
-function faultOf(document: Document): YamlFault | undefined {
+function faultOf(document: Yaml.Document): YamlFault | undefined {
+  const { isNode, isScalar, visit } = yamlLibrary()
   let fault: YamlFault | undefined
   const found = (code: string, node: unknown): symbol => {
     fault = { code, pos: [isNode(node) ? (node.range?.[0] ?? 0) : 0] }

@@ -1,5 +1,9 @@
+import { createRequire } from 'node:module'
 import pino from 'pino'
-import pretty from 'pino-pretty'
+import type pretty from 'pino-pretty'
+
+/** Loaded where lines are for people: services log JSON, and start sooner. */
+const prettyLines = () => createRequire(import.meta.url)('pino-pretty') as typeof pretty
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -12,7 +16,7 @@ export type Logger = Readonly<Record<LogLevel, (message: string, fields?: LogFie
 export function createLogger(options: { level: LogLevel; format: 'auto' | 'json' | 'pretty' }): Logger {
   const usePretty = options.format === 'pretty' || (options.format === 'auto' && process.stderr.isTTY)
   const destination = usePretty
-    ? pretty({
+    ? prettyLines()({
         destination: 2,
         sync: true,
         colorize: process.stderr.isTTY,
