@@ -6,23 +6,39 @@ import { readModelConfig } from '../../src/encoders/config.ts'
 import { modelParameters } from '../../src/encoders/model.ts'
 import { type Tensor, writeSafetensors } from '../../src/formats/safetensors.ts'
 import { plainDecision } from '../../src/models/decision.ts'
+import type { ClassifierManifest } from '../../src/models/manifest.ts'
 import { type WrittenVersion, writeVersion } from '../../src/models/versions.ts'
 
-const labels = ['first', 'second', 'third']
+const usualLabels = ['first', 'second', 'third']
+
+export interface SmallModelOptions {
+  readonly labels?: readonly string[]
+  /** At which each label is decided (0.5). */
+  readonly threshold?: number
+  /** Those of decision.json, where they are to differ from the model's. */
+  readonly decisionLabels?: readonly string[]
+  /** Changes the weights before they are written. */
+  readonly change?: (weights: Map<string, Tensor>) => void
+  readonly golden?: ClassifierManifest['golden']
+}
 
 /**
  * A BERT of one layer with random weights and the real tokenizer: it scores like a model does, thousands of short
- * texts a second. Weights depend on the seed alone.
+ * texts a second. Weights depend on the seed and the number of labels alone.
  */
-export async function writeSmallModel(modelsFolder: string, seed = 1): Promise<WrittenVersion> {
+export async function writeSmallModel(
+  modelsFolder: string,
+  seed = 1,
+  { labels = usualLabels, threshold, decisionLabels = labels, change, golden = [] }: SmallModelOptions = {},
+): Promise<WrittenVersion> {
   const tokenizer = join(packageRoot, 'models', 'minilm-l6', '1')
   const json = {
     model_type: 'bert',
     vocab_size: 30_522,
-    hidden_size: 16,
-    num_hidden_layers: 1,
-    num_attention_heads: 2,
-    intermediate_size: 16,
+    hidden_size: hidden,
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    intermediate_size: hidden,
     max_position_embeddings: 64,
     id2label: Object.fromEntries(labels.entries()),
     labelstream: { pooling: 'mean' },
@@ -36,6 +52,7 @@ export async function writeSmallModel(modelsFolder: string, seed = 1): Promise<W
     )
     weights.set(name, { dtype: 'F32', shape: [...shape], data: new Uint8Array(values.buffer) })
   }
+  change?.(weights)
   const tokenizerFiles = await Promise.all(
     ['tokenizer.json', 'tokenizer_config.json'].map(
       async (file) => [file, await readFile(join(tokenizer, file))] as const,
@@ -49,14 +66,14 @@ export async function writeSmallModel(modelsFolder: string, seed = 1): Promise<W
       strategy: 'random',
       hyperparameters: { seed },
       metrics: {},
-      golden: [],
+      golden,
     },
-    decision: plainDecision(labels),
+    decision: plainDecision(decisionLabels, threshold),
     files: new Map<string, Uint8Array | string>([
       ...tokenizerFiles,
       ['config.json', JSON.stringify(json)],
       ['model.safetensors', writeSafetensors(weights)],
     ]),
-    created: new Date('2026-11-23T10:00:00Z'),
+    created: new Date(Date.UTC(2026, 10, 23, 10, seed - 1)),
   })
 }
