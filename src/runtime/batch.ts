@@ -21,6 +21,28 @@ export interface PaddedBatch {
   readonly attentionMask: Int32Array
 }
 
+/**
+ * Neighbouring windows in groups of `mostTokens` padded tokens at most; a longer window goes alone. Views of the
+ * windows given, in their order.
+ */
+export function tilesOf({ ids, lengths }: PackedWindows, mostTokens: number): PackedWindows[] {
+  const tiles: PackedWindows[] = []
+  let [row, from] = [0, 0]
+  while (row < lengths.length) {
+    let [end, to, longest] = [row, from, 0]
+    for (; end < lengths.length; end++) {
+      const length = lengths[end] ?? 0
+      longest = Math.max(longest, length)
+      if (end > row && (end + 1 - row) * longest > mostTokens) break
+      to += length
+    }
+    tiles.push({ ids: ids.subarray(from, to), lengths: lengths.subarray(row, end) })
+    row = end
+    from = to
+  }
+  return tiles
+}
+
 /** Padding ids are 0: the mask keeps the model from looking at them. */
 export function padWindows({ ids, lengths }: PackedWindows): PaddedBatch {
   const rows = lengths.length

@@ -2,13 +2,16 @@ import { availableParallelism } from 'node:os'
 import type { InferenceSession } from 'onnxruntime-node'
 import type { ConcreteProvider } from './messages.ts'
 
+/** The setting's 0 is one thread a core. */
+export const threadCount = (threads: number): number => (threads === 0 ? availableParallelism() : threads)
+
 /** Options of an inference session. */
 export function sessionOptions(provider: ConcreteProvider, threads: number): InferenceSession.SessionOptions {
   return {
     executionProviders: [provider],
     graphOptimizationLevel: 'all',
     executionMode: 'sequential',
-    intraOpNumThreads: threads === 0 ? availableParallelism() : threads,
+    intraOpNumThreads: threadCount(threads),
     interOpNumThreads: 1,
     // the arena keeps its high-water mark and stays there; a memory pattern would be kept for every shape ever seen,
     // and batches come in thousands of shapes (30 MB less for MiniLM, no slower)

@@ -2,7 +2,7 @@ import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-nod
 import { monotonicMs } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError, messageOf } from '../core/errors.ts'
 import type { ModelConfig } from '../encoders/config.ts'
-import { padWindows } from './batch.ts'
+import { padWindows, tilesOf } from './batch.ts'
 import type {
   BatchResult,
   ConcretePrecision,
@@ -15,7 +15,8 @@ import type {
 } from './messages.ts'
 import { modelGraphOf } from './graph-cache.ts'
 import { precisionOn } from './precision.ts'
-import { sessionOptions } from './session-options.ts'
+import { sessionOptions, threadCount } from './session-options.ts'
+import { tileTokens } from './tile.ts'
 
 /** A few shapes run once at the start, [rows, columns]: the first run of a session plans and allocates. */
 const warmUpShapes = [
@@ -32,6 +33,7 @@ export class EncoderSession {
   readonly #folder: string
   readonly #config: ModelConfig
   readonly #threads: number
+  readonly #tileTokens: number
 
   private constructor(
     session: InferenceSession,
@@ -45,6 +47,7 @@ export class EncoderSession {
     this.#output = request.output
     this.#folder = request.folder
     this.#threads = request.threads
+    this.#tileTokens = tileTokens(config, info.provider, threadCount(request.threads))
   }
 
   /** Builds the graph, starts the first provider that works and runs a few shapes. Throws what went wrong. */
@@ -75,8 +78,25 @@ export class EncoderSession {
     )
   }
 
-  /** Rejects with INFERENCE_FAILED, or with SETTING_INVALID where a window is longer than the encoder's positions. */
+  /**
+   * In tiles that the processor's caches like. Rejects with INFERENCE_FAILED, or with SETTING_INVALID where a window is
+   * longer than the encoder's positions.
+   */
   async run(windows: PackedWindows): Promise<BatchResult> {
+    const { width } = this.info
+    const values = new Float32Array(windows.lengths.length * width)
+    let [filled, seconds, paddedTokens] = [0, 0, 0]
+    for (const tile of tilesOf(windows, this.#tileTokens)) {
+      const result = await this.#runTile(tile)
+      values.set(result.values, filled)
+      filled += result.values.length
+      seconds += result.seconds
+      paddedTokens += result.paddedTokens
+    }
+    return { values, width, seconds, paddedTokens }
+  }
+
+  async #runTile(windows: PackedWindows): Promise<Omit<BatchResult, 'width'>> {
     const { rows, columns, inputIds, attentionMask } = padWindows(windows)
     const { maxPositions } = this.#config
     if (columns > maxPositions) {
@@ -94,7 +114,7 @@ export class EncoderSession {
         `the session answered ${rows} windows with values that are not all numbers`,
       )
     }
-    return { values, width: this.info.width, seconds, paddedTokens: rows * columns }
+    return { values, seconds, paddedTokens: rows * columns }
   }
 
   /** Batches back to back: how fast the session is when nothing is around it. */
@@ -112,13 +132,16 @@ export class EncoderSession {
     return rate
   }
 
-  /** The encoder's products alone, as fast as this session's provider, precision and threads make them. */
+  /**
+   * The encoder's products alone, as fast as this session's provider, precision and threads make them, over at most
+   * as many rows as go through it at once.
+   */
   async measureProducts(rows: number, repetitions: number): Promise<ProductRate> {
     const { provider, precision } = this.info
     // loaded here, because serving needs none of it
     const { measureProducts } = await import('./product-rate.ts')
     return measureProducts(this.#config, precision, sessionOptions(provider, this.#threads), {
-      rows,
+      rows: Math.min(rows, this.#tileTokens),
       repetitions,
     })
   }
