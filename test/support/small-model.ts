@@ -11,7 +11,15 @@ import { type WrittenVersion, writeVersion } from '../../src/models/versions.ts'
 
 const usualLabels = ['first', 'second', 'third']
 
+export interface RandomModelSize {
+  readonly hidden: number
+  readonly layers: number
+  readonly heads: number
+}
+
 export interface SmallModelOptions {
+  /** One layer of width 16. */
+  readonly size?: RandomModelSize
   readonly labels?: readonly string[]
   /** At which each label is decided (0.5). */
   readonly threshold?: number
@@ -22,15 +30,19 @@ export interface SmallModelOptions {
   readonly golden?: ClassifierManifest['golden']
 }
 
+const usualSize: RandomModelSize = { hidden: 16, layers: 1, heads: 2 }
+
 /**
- * A BERT of one layer with random weights and the real tokenizer: it scores like a model does, thousands of short
- * texts a second. Weights depend on the seed and the number of labels alone.
+ * A BERT with random weights and the real tokenizer: it scores like a model does, and unless it is to be larger
+ * thousands of short texts a second. Weights depend on the seed, the size and the number of labels alone.
  */
 export async function writeSmallModel(
   modelsFolder: string,
   seed = 1,
-  { labels = usualLabels, threshold, decisionLabels = labels, change, golden = [] }: SmallModelOptions = {},
+  options: SmallModelOptions = {},
 ): Promise<WrittenVersion> {
+  const { labels = usualLabels, threshold, decisionLabels = labels, change, golden = [] } = options
+  const { hidden, layers, heads } = options.size ?? usualSize
   const tokenizer = join(packageRoot, 'models', 'minilm-l6', '1')
   const json = {
     model_type: 'bert',
