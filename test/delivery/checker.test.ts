@@ -38,9 +38,12 @@ const right: Evidence = {
   scores: [score(0), score(1), score(3)],
   deadLetters: [letter(2)],
   committed: new Map([[0, 4]]),
+  commits: [
+    { partition: 0, offset: 2 },
+    { partition: 0, offset: 4 },
+  ],
   ends: new Map([[0, 4]]),
-  reference: ({ offset }) => ({ first: offset / 10 }),
-  modelDigest: 'd',
+  reference: ({ offset }, digest) => (digest === 'd' ? { first: offset / 10 } : undefined),
 }
 
 const broken = (change: Partial<Evidence>): string[] =>
@@ -53,7 +56,8 @@ const ahead = 'committed offsets are not ahead of the output'
 const once = 'a read_committed reader sees each input once'
 const order = 'outcomes of a partition come in the order of its inputs'
 const kind = 'texts are scored and only poison is dead-lettered'
-const model = 'scores and digest are those of the model that the event names'
+const model = 'scores are those of the model whose digest the event names'
+const back = 'committed offsets never go back'
 
 test('a run as it should be breaks nothing', () => {
   assert.deepEqual(broken({}), [])
@@ -72,6 +76,7 @@ test('every broken promise is found, each by its own check', () => {
   assert.deepEqual(broken({ scores: [score(0), score(1), score(3, 0.3, 'other')] }), [model])
   const changed = { ...letter(2), value: Buffer.from('Poison') }
   assert.deepEqual(broken({ deadLetters: [changed] }), ['dead letters are byte for byte their inputs'])
+  assert.deepEqual(broken({ commits: [...right.commits, ...right.commits] }), [back])
   assert.deepEqual(broken({ scores: [...right.scores, score(9)] }), ['every outcome belongs to an input'])
 })
 

@@ -3,9 +3,11 @@ import { rm } from 'node:fs/promises'
 import { after, test } from 'node:test'
 import { type FaultWorld, startFaultWorld } from '../fault/world.ts'
 import { runScenario, type ScenarioReport } from '../fault/scenario.ts'
+import { killBroker } from '../fault/scenarios/brokers.ts'
+import { killMemberOfEach } from '../fault/scenarios/processes.ts'
 
 const seed = Number(process.env['FAULT_SEED'] ?? Date.now() % 1_000_000)
-const job = { messages: 3_000, produceMs: 30_000, poisonShare: 0.02, partitions: 6 } as const
+const job = { messages: 3_000, produceMs: 30_000, poisonShare: 0.02 } as const
 
 let world: FaultWorld | undefined
 after(async () => {
@@ -30,11 +32,11 @@ test('both delivery modes keep their promises while members and a broker are kil
       name: 'short',
       members: 2,
       calmMs: 2_000,
-      faults: ['killMemberOfEach', 'killBroker', 'killMemberOfEach'],
+      faults: { killMemberOfEach, killBroker, killMembersAgain: killMemberOfEach },
       count: 3,
       jobs: [
         { ...job, mode: 'at-least-once' },
-        { ...job, mode: 'exactly-once', settings: { 'exactlyOnce.lanes': 4 } },
+        { ...job, mode: 'exactly-once' },
       ],
     },
     (what) => {

@@ -3,15 +3,18 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { packageRoot } from '../../src/core/paths.ts'
 import type { DeliveryMode } from './checker.ts'
-import type { FaultName } from './faults.ts'
+import type { Fault } from './fault.ts'
 import { runScenario } from './scenario.ts'
+import { freezeInference, killInference } from './scenarios/inference.ts'
+import { freezeMember } from './scenarios/processes.ts'
+import { killWhileWritesWait, loseCommitReplies } from './scenarios/protocol.ts'
 import type { FaultWorld } from './world.ts'
 
 /** One fault put into the program on purpose, which the harness has to find. */
 interface Canary {
   readonly name: string
   readonly mode: DeliveryMode
-  readonly faults: readonly FaultName[]
+  readonly faults: Readonly<Record<string, Fault>>
   /** Enough to have work in hand at any moment. */
   readonly messages?: number
   readonly settings?: Readonly<Record<string, number>>
@@ -28,7 +31,7 @@ const canaries: readonly Canary[] = [
   {
     name: 'commit-before-ack',
     mode: 'at-least-once',
-    faults: ['killWhileWritesWait'],
+    faults: { killWhileWritesWait },
     caughtBy: /committed offsets are not ahead|every input has/,
     patches: [
       { file: 'stream/at-least-once.js', from: acknowledge, to: '' },
@@ -38,7 +41,7 @@ const canaries: readonly Canary[] = [
   {
     name: 'no-epoch-guard',
     mode: 'exactly-once',
-    faults: ['freezeMember'],
+    faults: { freezeMember },
     messages: 15_000,
     settings: { 'exactlyOnce.transactionMs': 1_000 },
     caughtBy: /sees each input once/,
@@ -52,10 +55,35 @@ const canaries: readonly Canary[] = [
     ],
   },
   {
+    // a member that was frozen goes on with partitions that others have by then, and commits what it finished
+    name: 'no-epoch-guard-at-least-once',
+    mode: 'at-least-once',
+    faults: { freezeMember },
+    messages: 15_000,
+    caughtBy: /committed offsets never go back/,
+    patches: [
+      {
+        file: 'kafka/reader.js',
+        from: "if (member === undefined || ownership?.epoch !== epoch || ownership.state === 'over')",
+        to: 'if (member === undefined)',
+      },
+      {
+        file: 'kafka/reader.js',
+        from: 'if (!offsets.every((offset) => ownership.owns(offset)))',
+        to: 'if (false)',
+      },
+      {
+        file: 'stream/pipeline.js',
+        from: 'for (const stream of this.#streams.values())\n            stream.live = false;\n        this.#streams = new Map();',
+        to: '',
+      },
+    ],
+  },
+  {
     name: 'model-not-pinned-to-a-batch',
     mode: 'at-least-once',
-    faults: ['killInference'],
-    caughtBy: /scores and digest are those of the model/,
+    faults: { killInference },
+    caughtBy: /scores are those of the model/,
     patches: [
       {
         // as if a reload had swapped the session under a batch: the other model's values, this model's name
@@ -70,7 +98,7 @@ const canaries: readonly Canary[] = [
   {
     name: 'abort-on-the-same-producer',
     mode: 'exactly-once',
-    faults: ['loseCommitReplies'],
+    faults: { loseCommitReplies },
     caughtBy: /sees each input once/,
     patches: [
       {
@@ -88,7 +116,7 @@ const canaries: readonly Canary[] = [
   {
     name: 'dead-letters-an-infrastructure-fault',
     mode: 'exactly-once',
-    faults: ['freezeInference'],
+    faults: { freezeInference },
     caughtBy: /only poison is dead-lettered/,
     patches: [
       {
@@ -145,10 +173,9 @@ async function runCanary(
             messages: canary.messages ?? 3_000,
             produceMs: 20_000,
             poisonShare: 0.01,
-            partitions: 6,
             proxied: true,
             cliFile: join(folder, 'cli.js'),
-            settings: { 'exactlyOnce.lanes': 4, ...canary.settings },
+            settings: canary.settings ?? {},
           },
         ],
       },

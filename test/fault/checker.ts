@@ -16,11 +16,12 @@ export interface Evidence {
   readonly deadLetters: readonly SourceMessage[]
   /** Input partition to committed offset. */
   readonly committed: ReadonlyMap<number, number>
+  /** Every commit of the input, in the order in which they counted. */
+  readonly commits: readonly { readonly partition: number; readonly offset: number }[]
   /** Input partition to end offset. */
   readonly ends: ReadonlyMap<number, number>
-  /** The model's own scores of an input, label by label; undefined where they are not known. */
-  readonly reference?: (input: SourceMessage) => Readonly<Record<string, number>> | undefined
-  readonly modelDigest?: string
+  /** What the model of this digest says of an input, label by label; undefined when it is none of ours. */
+  readonly reference: (input: SourceMessage, digest: string) => Readonly<Record<string, number>> | undefined
 }
 
 /** One invariant and how often it was broken. */
@@ -157,18 +158,30 @@ const deadLettersUnchanged: Check = ({ inputs, deadLetters }) => {
   return tally.result
 }
 
-const scoresAreTheModels: Check = ({ inputs, scores, reference, modelDigest }) => {
-  const tally = new Tally('scores and digest are those of the model that the event names')
+const commitsGoForward: Check = ({ commits }) => {
+  const tally = new Tally('committed offsets never go back')
+  const last = new Map<number, number>()
+  for (const { partition, offset } of commits) {
+    const before = last.get(partition) ?? 0
+    tally.look(offset >= before, () => `partition ${partition} went from ${before} to ${offset}`)
+    last.set(partition, offset)
+  }
+  return tally.result
+}
+
+const scoresAreTheModels: Check = ({ inputs, scores, expectation, reference }) => {
+  const tally = new Tally('scores are those of the model whose digest the event names')
   const byId = new Map(inputs.map((input) => [idOf(input), input]))
   for (const { event } of scores) {
     const input = byId.get(event.eventId)
-    const expected = input === undefined ? undefined : reference?.(input)
-    if (expected === undefined) continue
-    const close = Object.entries(expected).every(
-      ([label, value]) => Math.abs((event.scores[label] ?? NaN) - value) < 1e-3,
-    )
-    const pinned = modelDigest === undefined || event.model.digest === modelDigest
-    tally.look(close && pinned, () => `${event.eventId} has scores of another text or model`)
+    if (input === undefined || expectation(input) !== 'score') continue
+    const expected = reference(input, event.model.digest)
+    const close =
+      expected !== undefined &&
+      Object.entries(expected).every(
+        ([label, value]) => Math.abs((event.scores[label] ?? NaN) - value) < 1e-3,
+      )
+    tally.look(close, () => `${event.eventId} has scores of another text or model`)
   }
   return tally.result
 }
@@ -180,6 +193,7 @@ const always = [
   inOrder,
   committedNotAhead,
   committedToTheEnd,
+  commitsGoForward,
   deadLettersUnchanged,
   scoresAreTheModels,
 ] as const

@@ -11,21 +11,26 @@ export interface MemberOptions {
   readonly settings: Readonly<Record<string, string | number>>
   /** Where its log goes. */
   readonly logFile: string
+  /** Its name in its requests to the brokers. */
+  readonly clientId?: string
   readonly untilEnd?: boolean
 }
 
 /** One `labelstream run` as a process of its own, to be killed, frozen and started again. */
 export class Member {
   readonly logFile: string
+  readonly clientId: string
   readonly #child: ChildProcess
   #printed = ''
   #toldToEnd = false
   #exit: { code: number | null; signal: NodeJS.Signals | null } | undefined
 
-  constructor({ cliFile, settings, logFile, untilEnd = false }: MemberOptions) {
+  constructor({ cliFile, settings, logFile, clientId = 'labelstream', untilEnd = false }: MemberOptions) {
     this.logFile = logFile
+    this.clientId = clientId
     const log = openSync(logFile, 'a')
-    const environment = Object.entries(settings).map(([key, value]) => [environmentName(key), String(value)])
+    const all = { ...settings, 'kafka.clientId': clientId }
+    const environment = Object.entries(all).map(([key, value]) => [environmentName(key), String(value)])
     this.#child = spawn(process.execPath, [cliFile, 'run', '--json', ...(untilEnd ? ['--until-end'] : [])], {
       cwd: packageRoot,
       env: { ...process.env, ...(Object.fromEntries(environment) as Record<string, string>) },
@@ -46,6 +51,15 @@ export class Member {
 
   get running(): boolean {
     return this.#exit === undefined
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  /** The last thing it said. */
+  get lastLine(): string {
+    return this.log.trim().split('\n').at(-1) ?? ''
   }
 
   /** The inference process's id, as far as the system tells: the first child. */

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, Socket } from 'node:net'
+import { Link } from './link.ts'
 
 /** Requests that a rule can name, by their number in Kafka's protocol. */
 export const apis = {
@@ -30,12 +31,20 @@ export interface ProxyRule {
   readonly delayMs: number
   /** How often it still strikes. */
   times: number
+  /** Only what this client asks and is answered. */
+  readonly clientId?: string
+  /** Only messages of at least this size. */
+  readonly minBytes?: number
+  /** Called when it strikes; what is let through is on its way by then. */
+  readonly strike?: () => void
 }
 
 /** Stands before each broker, and clients that start at one of them meet no broker without it. */
 export class BrokerProxies {
   /** Where clients connect. */
   readonly brokers: string[] = []
+  /** The network before each of them. */
+  readonly links: Link[] = []
   readonly #servers: Server[] = []
   readonly #sockets = new Set<Socket>()
   /** A broker's own port to its proxy's. */
@@ -46,13 +55,15 @@ export class BrokerProxies {
     const proxies = new BrokerProxies()
     for (const broker of brokers) {
       const port = Number(broker.split(':').at(-1))
+      const link = new Link()
       const server = createServer((client) => {
-        proxies.#serve(client, port)
+        proxies.#serve(client, port, link)
       })
       server.listen(0, '127.0.0.1')
       await once(server, 'listening')
       const ownPort = (server.address() as AddressInfo).port
       proxies.#servers.push(server)
+      proxies.links.push(link)
       proxies.#ports.set(port, ownPort)
       proxies.brokers.push(`127.0.0.1:${ownPort}`)
     }
@@ -69,11 +80,12 @@ export class BrokerProxies {
   }
 
   async close(): Promise<void> {
+    for (const link of this.links) link.restore()
     for (const socket of this.#sockets) socket.destroy()
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
   }
 
-  #serve(client: Socket, brokerPort: number): void {
+  #serve(client: Socket, brokerPort: number, link: Link): void {
     const broker = new Socket()
     broker.connect(brokerPort, '127.0.0.1')
     const end = (): void => {
@@ -90,29 +102,36 @@ export class BrokerProxies {
       })
     }
     /** What was asked under a correlation id. */
-    const asked = new Map<number, { api: number; version: number }>()
-    forwardFrames(client, broker, end, (frame) => {
-      const api = frame.readInt16BE(4)
-      asked.set(frame.readInt32BE(8), { api, version: frame.readInt16BE(6) })
-      return this.#ruleFor(api, 'request')
+    const asked = new Map<number, Question>()
+    forwardFrames({ from: client, to: broker, link, end }, (frame) => {
+      const question = questionOf(frame)
+      asked.set(frame.readInt32BE(8), question)
+      return this.#ruleFor(question, 'request', frame.length)
     })
-    forwardFrames(broker, client, end, (frame) => {
+    forwardFrames({ from: broker, to: client, link, end }, (frame) => {
       const question = asked.get(frame.readInt32BE(4))
       asked.delete(frame.readInt32BE(4))
       if (question === undefined) return undefined
       this.#hideBrokers(frame, question)
-      return this.#ruleFor(question.api, 'reply')
+      return this.#ruleFor(question, 'reply', frame.length)
     })
   }
 
-  #ruleFor(api: number, on: ProxyRule['on']): ProxyRule | undefined {
-    const rule = this.#rules.find((one) => apis[one.api] === api && one.on === on && one.times > 0)
+  #ruleFor({ api, clientId }: Question, on: ProxyRule['on'], sizeBytes: number): ProxyRule | undefined {
+    const rule = this.#rules.find(
+      (one) =>
+        apis[one.api] === api &&
+        one.on === on &&
+        one.times > 0 &&
+        sizeBytes >= (one.minBytes ?? 0) &&
+        (one.clientId ?? clientId) === clientId,
+    )
     if (rule !== undefined) rule.times -= 1
     return rule
   }
 
   /** Puts our ports where a reply says where brokers are. The versions are those that kafkajs asks for. */
-  #hideBrokers(frame: Buffer, { api, version }: { api: number; version: number }): void {
+  #hideBrokers(frame: Buffer, { api, version }: Question): void {
     const reader = { at: 8 }
     if (api === metadataApi) {
       if (version >= 3) reader.at += 4
@@ -144,15 +163,48 @@ function skipString(frame: Buffer, reader: { at: number }): void {
   reader.at += 2 + Math.max(0, frame.readInt16BE(reader.at))
 }
 
+interface Question {
+  readonly api: number
+  readonly version: number
+  readonly clientId: string
+}
+
+/** The header of a request: size, api, version, correlation id, client id. */
+function questionOf(frame: Buffer): Question {
+  const length = Math.max(0, frame.readInt16BE(12))
+  return {
+    api: frame.readInt16BE(4),
+    version: frame.readInt16BE(6),
+    clientId: frame.toString('utf8', 14, 14 + length),
+  }
+}
+
 /** Passes on length-prefixed messages, one at a time; `inspect` may change one or name the rule for it. */
 function forwardFrames(
-  from: Socket,
-  to: Socket,
-  end: () => void,
+  way: { readonly from: Socket; readonly to: Socket; readonly link: Link; readonly end: () => void },
   inspect: (frame: Buffer) => ProxyRule | undefined,
 ): void {
+  const { from, to, link, end } = way
   let rest: Buffer = Buffer.alloc(0)
   let held = false
+  let underWay = 0
+  let last = Promise.resolve()
+  const deliver = (frame: Buffer): void => {
+    if (to.writable) to.write(frame)
+  }
+  const pass = (frame: Buffer): void => {
+    if (underWay === 0 && link.quick) {
+      deliver(frame)
+      return
+    }
+    underWay++
+    last = last
+      .then(() => link.pass(frame.length))
+      .then(() => {
+        underWay--
+        deliver(frame)
+      })
+  }
   const next = (): void => {
     while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
       const frame = rest.subarray(0, 4 + rest.readInt32BE(0))
@@ -163,7 +215,7 @@ function forwardFrames(
         from.pause()
         setTimeout(() => {
           held = false
-          if (!to.destroyed) to.write(frame)
+          pass(frame)
           from.resume()
           next()
         }, rule.delayMs)
@@ -171,19 +223,23 @@ function forwardFrames(
       }
       if (rule?.action === 'cut') {
         end()
+        rule.strike?.()
         return
       }
       if (rule?.action === 'drop') continue
-      to.write(frame)
+      pass(frame)
       if (rule?.action === 'cutAfter') {
-        to.end()
-        setTimeout(end, 50)
+        void last.then(() => {
+          to.end()
+          rule.strike?.()
+          setTimeout(end, 50)
+        })
         return
       }
     }
   }
   from.on('data', (chunk: Buffer) => {
-    rest = Buffer.concat([rest, chunk])
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
     if (!held) next()
   })
 }

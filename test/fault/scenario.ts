@@ -1,19 +1,20 @@
 import { monotonicMs, sleep } from '../../src/core/clock.ts'
 import { type CheckResult, checkMoment, checkRun, repeatedOutcomes } from './checker.ts'
-import { type FaultName, faults, type Scene } from './faults.ts'
+import type { Fault, Scene } from './fault.ts'
 import { Job, type JobOptions } from './job.ts'
 import { type FaultWorld, logsWithTexts } from './world.ts'
 
 export interface Scenario {
   readonly name: string
-  readonly faults: readonly FaultName[]
+  readonly faults: Readonly<Record<string, Fault>>
   /** One group for each. */
   readonly jobs: readonly Omit<JobOptions, 'name'>[]
   readonly members: number
   /** Longest quiet time between two faults. */
   readonly calmMs: number
-  /** Faults in all; without it they go on until the input is written. */
+  /** Faults in all; without it they go on until the input is written, and until there were `atLeast`. */
   readonly count?: number
+  readonly atLeast?: number
   /** Whether members are killed in the end instead of told to end: broken builds may not know how. */
   readonly killInTheEnd?: boolean
 }
@@ -29,6 +30,7 @@ export interface JobReport {
 
 export interface ScenarioReport {
   readonly scenario: string
+  /** How often each has struck. */
   readonly faults: Readonly<Record<string, number>>
   readonly jobs: readonly JobReport[]
   readonly seconds: number
@@ -51,7 +53,7 @@ export async function runScenario(
   for (const options of scenario.jobs) {
     jobs.push(await Job.create(world, { ...options, name: `${scenario.name}-${options.mode}` }))
   }
-  const moments = new Map<Job, CheckResult[]>(jobs.map((job) => [job, []]))
+  const looks = new Map<Job, CheckResult[]>(jobs.map((job) => [job, []]))
   const struck: Record<string, number> = {}
   const scene: Scene = {
     world,
@@ -59,7 +61,10 @@ export async function runScenario(
     random: world.random(scenario.name),
     note,
     checkNow: async (job) => {
-      moments.get(job)?.push(await checkPatiently(job))
+      looks.get(job)?.push(await checkPatiently(job))
+    },
+    look: (job, name, holds, otherwise = '') => {
+      looks.get(job)?.push({ name, looked: 1, broken: holds ? 0 : 1, examples: holds ? [] : [otherwise] })
     },
   }
   try {
@@ -72,20 +77,23 @@ export async function runScenario(
     })
     // awaited below; a fault in between must not make its failure unhandled
     production.catch(() => undefined)
-    for (let turn = 0; scenario.count === undefined ? producing : turn < scenario.count; turn++) {
+    const { count, atLeast = 0 } = scenario
+    const goesOn = (turn: number): boolean =>
+      count === undefined ? producing || turn < atLeast : turn < count
+    const names = Object.keys(scenario.faults)
+    for (let turn = 0; goesOn(turn); turn++) {
       await sleep(300 + scene.random.integer(scenario.calmMs))
       // the first round takes each in turn, so that a short run has them all
-      const name = scenario.faults[turn] ?? scenario.faults[scene.random.integer(scenario.faults.length)]
-      if (name === undefined) continue
-      struck[name] = (struck[name] ?? 0) + 1
-      await faults[name](scene)
+      const name = names[turn] ?? names[scene.random.integer(names.length)] ?? ''
+      const fault = scenario.faults[name]
+      if (fault !== undefined && (await fault(scene))) struck[name] = (struck[name] ?? 0) + 1
     }
     await production
     note('all input is written; every group works to the end')
     if (scenario.killInTheEnd === true) await Promise.all(jobs.map((job) => job.kill()))
     await Promise.all(jobs.map((job) => job.finish()))
     const reports: JobReport[] = []
-    for (const job of jobs) reports.push(await reportOf(job, moments.get(job) ?? []))
+    for (const job of jobs) reports.push(await reportOf(job, looks.get(job) ?? []))
     return {
       scenario: scenario.name,
       faults: struck,
@@ -98,7 +106,7 @@ export async function runScenario(
   }
 }
 
-async function reportOf(job: Job, moments: readonly CheckResult[]): Promise<JobReport> {
+async function reportOf(job: Job, looks: readonly CheckResult[]): Promise<JobReport> {
   const evidence = await job.evidence()
   const ownLogs = await logsWithTexts(job.world.folder)
   return {
@@ -109,23 +117,24 @@ async function reportOf(job: Job, moments: readonly CheckResult[]): Promise<JobR
     repeated: repeatedOutcomes(evidence),
     checks: [
       ...checkRun(evidence),
-      ...summed(moments, 'committed offsets are not ahead of the output right after a kill'),
+      ...summed(looks),
       job.endedByThemselves(),
       { name: 'no log holds a text', looked: job.members.length, broken: ownLogs.length, examples: ownLogs },
     ],
   }
 }
 
-function summed(results: readonly CheckResult[], name: string): CheckResult[] {
-  if (results.length === 0) return []
-  return [
-    {
+/** Looks of the same name as one check. */
+function summed(looks: readonly CheckResult[]): CheckResult[] {
+  return [...new Set(looks.map(({ name }) => name))].map((name) => {
+    const alike = looks.filter((look) => look.name === name)
+    return {
       name,
-      looked: results.reduce((sum, { looked }) => sum + looked, 0),
-      broken: results.reduce((sum, { broken }) => sum + broken, 0),
-      examples: results.flatMap(({ examples }) => examples).slice(0, 5),
-    },
-  ]
+      looked: alike.reduce((sum, { looked }) => sum + looked, 0),
+      broken: alike.reduce((sum, { broken }) => sum + broken, 0),
+      examples: alike.flatMap(({ examples }) => examples).slice(0, 5),
+    }
+  })
 }
 
 /**
@@ -137,7 +146,7 @@ async function checkPatiently(job: Job): Promise<CheckResult> {
   for (;;) {
     const result = checkMoment(await job.evidence())
     const mayPass = job.options.mode === 'exactly-once' && monotonicMs() - startedMs < momentPatienceMs
-    if (result.broken === 0 || !mayPass) return result
+    if (result.broken === 0 || !mayPass) return { ...result, name: `${result.name} right after a kill` }
     await sleep(500)
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Random, seededRandom } from '../../src/core/random.ts'
@@ -6,16 +6,31 @@ import { connectKafka, type KafkaClient } from '../../src/kafka/connect.ts'
 import { type LocalKafka, startLocalKafka } from '../../src/kafka/local-broker.ts'
 import { openModel } from '../../src/models/folder.ts'
 import { Serving } from '../../src/stream/serving.ts'
+import { type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts'
 import { writeSmallModel } from '../support/small-model.ts'
 import { BrokerProxies } from './proxy.ts'
+import { registerInputSchemas } from './registered-texts.ts'
+import { SmallDisks } from './small-disks.ts'
 import { secretWord, someTexts } from './texts.ts'
+
+/**
+ * `plain`: three brokers, or one. `small disks`: three brokers, each with a small file system of its own for its
+ * logs. `access rules`: one broker that asks for a password and lets nobody do what is not allowed to them.
+ */
+export type WorldKind = 'plain' | 'small disks' | 'access rules'
 
 /** What all jobs of a fault run share: brokers, a model, texts and what the model says of them. */
 export interface FaultWorld {
   readonly kafka: LocalKafka
   /** In front of each broker, for those who connect there. */
   readonly proxies: BrokerProxies
+  /** Where the brokers' logs are, in a world of small disks. */
+  readonly disks: SmallDisks | undefined
+  /** May do everything. */
   readonly client: KafkaClient
+  /** How members connect, besides the brokers' addresses. */
+  readonly memberSettings: Readonly<Record<string, string>>
+  readonly registry: FakeRegistry
   readonly folder: string
   readonly modelFolder: string
   readonly modelDigest: string
@@ -30,25 +45,34 @@ export interface FaultWorld {
 
 const textCount = 400
 
-export async function startFaultWorld(seed: number, nodes: 1 | 3 = 3): Promise<FaultWorld> {
+export async function startFaultWorld(
+  seed: number,
+  options: { readonly kind?: WorldKind; readonly nodes?: 1 | 3 } = {},
+): Promise<FaultWorld> {
+  const { kind = 'plain' } = options
   const folder = await mkdtemp(join(tmpdir(), 'fault-'))
   const modelsFolder = join(folder, 'models')
   await mkdir(modelsFolder)
   const { digest, path } = await writeSmallModel(modelsFolder)
   const texts = someTexts(seededRandom(seed), textCount)
   const reference = await referenceScores(path, texts)
-  const kafka = await startLocalKafka({ nodes })
+  const { kafka, disks } = await startKafka(kind, options.nodes ?? 3)
   const client = connectKafka({
-    brokers: kafka.brokers,
+    brokers: kafka.internalBrokers,
     clientId: 'labelstream-fault',
     connectionTimeoutMs: 1_000,
     requestTimeoutMs: 15_000,
   })
   const proxies = await BrokerProxies.start(kafka.brokers)
+  const registry = await startFakeRegistry()
+  registerInputSchemas(registry)
   return {
     kafka,
     proxies,
+    disks,
     client,
+    memberSettings: await memberSettings(kafka, folder),
+    registry,
     folder,
     modelFolder: path,
     modelDigest: digest,
@@ -58,8 +82,44 @@ export async function startFaultWorld(seed: number, nodes: 1 | 3 = 3): Promise<F
     random: (name) => seededRandom(seed ^ hashOf(name)),
     close: async () => {
       await proxies.close()
+      await registry.close()
       await kafka.stop()
+      await disks?.close()
     },
+  }
+}
+
+async function startKafka(
+  kind: WorldKind,
+  nodes: 1 | 3,
+): Promise<{ kafka: LocalKafka; disks: SmallDisks | undefined }> {
+  if (kind === 'access rules') {
+    return { kafka: await startLocalKafka({ security: 'sasl_ssl_acl' }), disks: undefined }
+  }
+  if (kind === 'plain') return { kafka: await startLocalKafka({ nodes }), disks: undefined }
+  const disks = await SmallDisks.mount(3)
+  try {
+    return { kafka: await startLocalKafka({ nodes: 3, folder: disks.folder }), disks }
+  } catch (error) {
+    await disks.close()
+    throw error
+  }
+}
+
+/** The user `app`, where the brokers ask for one. */
+async function memberSettings(
+  { credentials }: LocalKafka,
+  folder: string,
+): Promise<Readonly<Record<string, string>>> {
+  if (credentials === undefined) return {}
+  const passwordFile = join(folder, 'password')
+  await writeFile(passwordFile, credentials.users.app, { mode: 0o600 })
+  return {
+    'kafka.securityProtocol': 'SASL_SSL',
+    'kafka.ssl.caFile': credentials.caFile,
+    'kafka.sasl.mechanism': 'SCRAM-SHA-512',
+    'kafka.sasl.username': 'app',
+    'kafka.sasl.passwordFile': passwordFile,
   }
 }
 
@@ -72,7 +132,8 @@ export async function logsWithTexts(folder: string): Promise<string[]> {
   return logs.filter((_file, index) => found[index])
 }
 
-async function referenceScores(
+/** What a model says of each text, label by label. */
+export async function referenceScores(
   modelFolder: string,
   texts: readonly string[],
 ): Promise<Record<string, number>[]> {

@@ -56,8 +56,12 @@ function answer(fake: FakeRegistry, request: IncomingMessage, response: ServerRe
     let body = ''
     request.on('data', (chunk: Buffer) => (body += chunk.toString()))
     request.on('end', () => {
-      const newId = fake.schemas.size + 1
-      fake.schemas.set(newId, JSON.parse(body) as object)
+      const registered = JSON.parse(body) as { readonly schema?: unknown }
+      const same = [...fake.schemas].find(
+        ([, known]) => 'schema' in known && known.schema === registered.schema,
+      )
+      const newId = same?.[0] ?? fake.schemas.size + 1
+      fake.schemas.set(newId, registered)
       respond(response, 200, { id: newId })
     })
   } else if (found === undefined) respond(response, 404, { error_code: 40403, message: 'not found' })

@@ -1,0 +1,53 @@
+import { parseAvroSchema } from '../../src/formats/avro-schema.ts'
+import { type WriterSchemas, writerSchemas } from '../../src/formats/avro-value.ts'
+import type { SourceMessage } from '../../src/formats/message.ts'
+import { decodeLabelScores } from '../../src/formats/scores.ts'
+import { committedOffsets, endOffsets } from '../../src/kafka/admin.ts'
+import { readRange } from '../../src/kafka/read-range.ts'
+import type { Evidence } from './checker.ts'
+import { commitsOf } from './commits.ts'
+import type { Job } from './job.ts'
+import { expectationOf, textNumberOf } from './texts.ts'
+import type { FaultWorld } from './world.ts'
+
+/** What Kafka holds of a job now; the committed offsets are read first. */
+export async function evidenceOf(job: Job): Promise<Evidence> {
+  const { client, reference, modelDigest } = job.world
+  const { input, scores, deadLetters } = job.topics
+  const committed = await committedOffsets(client, job.group, input)
+  const ends = await endOffsets(client, input)
+  const schemas = schemasOf(job.world)
+  const inputs = await all(job, input)
+  const events = await all(job, scores)
+  return {
+    mode: job.options.mode,
+    inputs,
+    expectation: expectationOf,
+    scores: await Promise.all(
+      events.map(async (message) => ({
+        message,
+        event: await decodeLabelScores(message.value ?? Buffer.of(), schemas),
+      })),
+    ),
+    deadLetters: await all(job, deadLetters),
+    committed,
+    commits: await commitsOf(client, job.group, input),
+    ends,
+    reference: (message, digest) => (digest === modelDigest ? reference[textNumberOf(message)] : undefined),
+  }
+}
+
+/** With the schemas that the registry has, whether it answers or not. */
+function schemasOf({ registry }: FaultWorld): WriterSchemas {
+  const byId = (id: number) => {
+    const { schema } = (registry.schemas.get(id) ?? {}) as { schema?: string }
+    return parseAvroSchema(schema ?? '', `schema ${id}`)
+  }
+  return { ...writerSchemas(), byId }
+}
+
+async function all({ world }: Job, topic: string): Promise<SourceMessage[]> {
+  const messages: SourceMessage[] = []
+  for await (const message of readRange(world.client, topic)) messages.push(message)
+  return messages
+}
