@@ -1,4 +1,5 @@
 import { LabelstreamError } from '../core/errors.ts'
+import { flagOf } from '../settings/declare.ts'
 import type { OptionValues } from './command.ts'
 
 /** Columns padded to their widest cell; numbers are right-aligned. */
@@ -29,10 +30,7 @@ export function scoreTable(scores: Readonly<Record<string, number>>): string {
 export function requiredOption(options: OptionValues, name: string): string {
   const value = options[name]
   if (typeof value === 'string' && value !== '') return value
-  throw new LabelstreamError(
-    'USAGE',
-    `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is missing`,
-  )
+  throw new LabelstreamError('USAGE', `${flagOf(name)} is missing`)
 }
 
 export function optionalOption(options: OptionValues, name: string): string | undefined {
@@ -54,6 +52,6 @@ export function numberOption(
   const kind = limits.integer === true ? 'a whole number' : 'a number'
   throw new LabelstreamError(
     'USAGE',
-    `--${name}: ${text} is not ${kind} between ${limits.min} and ${limits.max}`,
+    `${flagOf(name)}: ${text} is not ${kind} between ${limits.min} and ${limits.max}`,
   )
 }

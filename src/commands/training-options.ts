@@ -1,4 +1,5 @@
 import { LabelstreamError } from '../core/errors.ts'
+import { flagOf } from '../settings/declare.ts'
 import type { HyperparameterChanges } from '../train/training-run.ts'
 import type { CommandOption, OptionValues } from './command.ts'
 import { numberOption, optionalOption } from './output.ts'
@@ -65,5 +66,5 @@ export function choiceOption<T extends string>(
   const text = optionalOption(options, name)
   const choice = choices.find((each) => each === text)
   if (text === undefined || choice !== undefined) return choice
-  throw new LabelstreamError('USAGE', `--${name}: ${text} is none of ${choices.join(', ')}`)
+  throw new LabelstreamError('USAGE', `${flagOf(name)}: ${text} is none of ${choices.join(', ')}`)
 }

@@ -1,16 +1,23 @@
 import { type CalibrationKind, calibrate, fitCalibrators } from '../evaluation/calibrators.ts'
 import type { Matrix } from '../evaluation/matrix.ts'
-import { type ThresholdPolicy, chooseThresholds } from '../evaluation/thresholds.ts'
+import { chooseShrinkage } from '../evaluation/threshold-shrinkage.ts'
+import { type ThresholdPolicy, type TunedPolicy, chooseThresholds } from '../evaluation/thresholds.ts'
 import type { Decision } from '../models/decision.ts'
 
 export interface DecisionOptions {
   readonly calibration: CalibrationKind
   readonly thresholds: ThresholdPolicy
+  /** F1 thresholds: choose the shrinkage by cross-validation on the dev part, instead of the policy's own. */
+  readonly chooseShrinkage: boolean
 }
+
+/** Of every policy that is not fixed, unless told otherwise. */
+export const tunedDefaults = { minPositives: 5, shrinkage: 30 } as const
 
 export const defaultDecisionOptions: DecisionOptions = {
   calibration: 'platt',
-  thresholds: { kind: 'f-beta', beta: 1, minPositives: 10 },
+  thresholds: { kind: 'f-beta', beta: 1, ...tunedDefaults },
+  chooseShrinkage: true,
 }
 
 /** Calibrators, then thresholds of the calibrated scores, both fitted on `[rows, labels]` fp32 logits of the dev part. */
@@ -18,8 +25,10 @@ export function fitDecision(
   labels: readonly string[],
   logits: Matrix,
   targets: Matrix,
-  { calibration, thresholds }: DecisionOptions,
+  options: DecisionOptions,
 ): Decision {
+  const { calibration } = options
+  const thresholds = settledPolicy(logits, targets, options)
   const calibrators = fitCalibrators(logits, targets, calibration)
   const chosen = chooseThresholds(calibrate(logits, calibrators), targets, thresholds)
   return {
@@ -36,13 +45,31 @@ export function fitDecision(
   }
 }
 
+function settledPolicy(logits: Matrix, targets: Matrix, options: DecisionOptions): ThresholdPolicy {
+  const { calibration, thresholds } = options
+  const judgedByF1 = thresholds.kind === 'f-beta' && thresholds.beta === 1
+  if (!judgedByF1 || !options.chooseShrinkage) return thresholds
+  const { shrinkage } = chooseShrinkage(logits, targets, calibration, thresholds)
+  return { ...thresholds, shrinkage }
+}
+
 function policyText(policy: ThresholdPolicy): string {
   switch (policy.kind) {
     case 'fixed':
       return `fixed ${policy.value}`
     case 'f-beta':
-      return `highest F-${policy.beta} on the dev part (pooled below ${policy.minPositives} positives)`
+      return `highest F-${policy.beta} on the dev part (${detailsOf(policy)})`
     case 'precision':
-      return `lowest with precision ${policy.target} on the dev part (pooled below ${policy.minPositives} positives)`
+      return `lowest with precision ${policy.target} on the dev part (${detailsOf(policy)})`
   }
+}
+
+function detailsOf({ minPositives, shrinkage }: TunedPolicy): string {
+  const pull =
+    shrinkage === 0
+      ? 'by the targets alone'
+      : shrinkage === Infinity
+        ? 'by the calibrated scores alone'
+        : `pulled to what the calibrated scores expect with the weight of ${shrinkage} positives`
+  return `${pull}; pooled over labels below ${minPositives} positives`
 }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { seededRandom } from '../../src/core/random.ts'
 import { matrix } from '../../src/evaluation/matrix.ts'
 import { evaluateScores } from '../../src/evaluation/metrics.ts'
-import { chooseThresholds } from '../../src/evaluation/thresholds.ts'
+import { chooseThresholds, shrunk, thresholdEvidence } from '../../src/evaluation/thresholds.ts'
 
 const column = (values: number[]) => matrix(values.length, 1, Float32Array.from(values))
-const f1 = { kind: 'f-beta', beta: 1, minPositives: 1 } as const
+const f1 = { kind: 'f-beta', beta: 1, minPositives: 1, shrinkage: 0 } as const
 
 test('the threshold lies half-way between the scores it separates', () => {
   const [chosen] = chooseThresholds(column([0.9, 0.8, 0.2, 0.1]), column([1, 1, 0, 0]), f1)
@@ -33,7 +34,12 @@ test('no other threshold has a higher F1 on the same rows', () => {
 test('a label with too few positives takes the pooled threshold and says so', () => {
   const scores = matrix(4, 2, Float32Array.of(0.9, 0.7, 0.8, 0.1, 0.3, 0.1, 0.2, 0.1))
   const targets = matrix(4, 2, Float32Array.of(1, 1, 1, 0, 0, 0, 0, 0))
-  const [common, rare] = chooseThresholds(scores, targets, { kind: 'f-beta', beta: 1, minPositives: 2 })
+  const [common, rare] = chooseThresholds(scores, targets, {
+    kind: 'f-beta',
+    beta: 1,
+    minPositives: 2,
+    shrinkage: 0,
+  })
   assert.equal(common?.pooled, false)
   assert.deepEqual(rare, { threshold: (Math.fround(0.7) + Math.fround(0.3)) / 2, pooled: true })
 })
@@ -41,7 +47,7 @@ test('a label with too few positives takes the pooled threshold and says so', ()
 test('a precision target gives the lowest threshold that reaches it', () => {
   const scores = column([0.9, 0.8, 0.7, 0.6, 0.5])
   const targets = column([1, 1, 0, 1, 0])
-  const policy = { kind: 'precision', target: 0.75, minPositives: 1 } as const
+  const policy = { kind: 'precision', target: 0.75, minPositives: 1, shrinkage: 0 } as const
   const [chosen] = chooseThresholds(scores, targets, policy)
   assert.ok(Math.abs((chosen?.threshold ?? 0) - 0.55) < 1e-6)
 })
@@ -51,4 +57,24 @@ test('a fixed threshold is taken as it is, and 0.5 stands in where nothing is po
     { threshold: 0.3, pooled: false },
   ])
   assert.deepEqual(chooseThresholds(column([0.1]), column([0]), f1), [{ threshold: 0.5, pooled: true }])
+})
+
+test('shrinkage moves a threshold from the own cut to the one that the scores expect, the sooner the fewer positives', () => {
+  const evidence = { own: 0.9, expected: 0.3 }
+  assert.equal(shrunk({ ...evidence, positives: 5 }, 0), 0.9)
+  assert.ok(Math.abs(shrunk({ ...evidence, positives: 5 }, Infinity) - 0.3) < 1e-12)
+  const few = shrunk({ ...evidence, positives: 5 }, 30)
+  const many = shrunk({ ...evidence, positives: 500 }, 30)
+  assert.ok(0.3 < few && few < many && many < 0.9)
+})
+
+test('on calibrated scores the expected cut of F1 is half of the F1 that it reaches', () => {
+  // Lipton, Elkan and Naryanaswamy 2014, theorem 1.
+  const random = seededRandom(3)
+  const scores = Float32Array.from({ length: 20_000 }, () => random.next() ** 4)
+  const targets = Float32Array.from(scores, (score) => (random.next() < score ? 1 : 0))
+  const rows = matrix(scores.length, 1, scores)
+  const [{ expected } = { expected: NaN }] = thresholdEvidence(rows, matrix(scores.length, 1, targets), f1)
+  const reached = evaluateScores(rows, matrix(scores.length, 1, targets), ['a'], [expected]).macroF1
+  assert.ok(Math.abs(expected - reached / 2) < 0.01, `${expected} and ${reached}`)
 })
