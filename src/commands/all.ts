@@ -12,7 +12,13 @@ const loaders: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> =
   compare: async () => [(await import('./compare.ts')).compareCommand],
   evaluate: async () => [(await import('./evaluate.ts')).evaluateCommand],
   bench: async () => [(await import('./bench.ts')).benchCommand],
-  labels: async () => [(await import('./labels-put.ts')).labelsPut],
+  labels: async () => {
+    const [{ labelsPut }, { labelsCheck }] = await Promise.all([
+      import('./labels-put.ts'),
+      import('./labels-check.ts'),
+    ])
+    return [labelsPut, labelsCheck]
+  },
   models: async () => {
     const [models, { modelsImport }] = await Promise.all([
       import('./models.ts'),

@@ -3,7 +3,6 @@ import { LabelstreamError } from '../core/errors.ts'
 import { type RetrainResult, retrain } from '../train/retrain.ts'
 import { strategyNames } from '../train/strategies.ts'
 import type { CommandOption, CommandSpec } from './command.ts'
-import { decisionOptionFlags, decisionOptionsOf } from './decision-options.ts'
 import { evaluationTable } from './evaluate.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { requiredOption } from './output.ts'
@@ -11,6 +10,9 @@ import { ProgressBar } from './progress.ts'
 import { readTrainingData, trainingDataOptions } from './recorded-data.ts'
 import { runnerOptionsOf } from './runner-options.ts'
 import { choiceOption, hyperparameterOptions, hyperparametersOf } from './training-options.ts'
+
+/** Beside the caches and not in the model folder: who gets the model is not to get texts. */
+const labelNoiseFolder = join('.labelstream', 'label-noise')
 
 const trainingOptions: readonly CommandOption[] = [
   ...trainingDataOptions,
@@ -23,10 +25,13 @@ const trainingOptions: readonly CommandOption[] = [
   { flags: '--strategy <name>', help: `what is trained: ${strategyNames.join(', ')}`, required: true },
   { flags: '--pooling <name>', help: 'how token vectors become one: mean (default), cls or pooler' },
   ...hyperparameterOptions,
-  ...decisionOptionFlags,
   {
     flags: '--check-int8',
     help: 'compare int8 with fp32 on the dev part; where it is good enough, auto serves it on CPUs',
+  },
+  {
+    flags: '--label-noise',
+    help: `also find given labels that look wrong, and write them with their texts below ${labelNoiseFolder}`,
   },
   { flags: '--promote', help: 'make the version champion when the gate lets it through' },
 ]
@@ -58,10 +63,10 @@ export const retrainCommand: CommandSpec = {
         cacheFolder: join('.labelstream', 'cache'),
         ...(maxTokens === 0 ? {} : { maxTokens }),
         hyperparameters: hyperparametersOf(options),
-        decision: decisionOptionsOf(options),
         ...(pooling === undefined ? {} : { pooling }),
         promote: options.promote === true,
         checkInt8: options['checkInt8'] === true,
+        ...(options['labelNoise'] === true ? { labelNoiseFolder } : {}),
         runner: runnerOptionsOf(settings, log),
         signal: context.interrupted,
       },
@@ -75,6 +80,10 @@ export const retrainCommand: CommandSpec = {
     context.printJson(result)
     context.print(evaluationTable({ ...result.metrics, threshold: 'tuned on dev' }))
     if (result.int8Check !== undefined) context.print(`\n${int8Sentence(result.int8Check)}`)
+    if (result.labelNoise !== undefined) {
+      const { disagreements, file } = result.labelNoise
+      context.print(`\n${disagreements} given labels look wrong: ${file}`)
+    }
     context.print(
       `\n${name}@${result.version}${result.promoted ? ' is the champion now' : ''}: ${result.path}`,
     )

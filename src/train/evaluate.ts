@@ -1,6 +1,3 @@
-import { createWriteStream } from 'node:fs'
-import { once } from 'node:events'
-import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { type Metrics, evaluateScores } from '../evaluation/metrics.ts'
 import type { Model } from '../models/folder.ts'
 import { decisionFor } from '../models/served-precision.ts'
@@ -8,6 +5,7 @@ import { decideAll, scoresByLabel } from '../models/score-matrix.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import type { Decision } from '../models/decision.ts'
 import { type LabeledTexts, datasetOf, targetsOf } from './dataset.ts'
+import { writeJsonLines } from './write-lines.ts'
 
 export interface EvaluateOptions {
   /** `tuned`: the model's own thresholds; a number: that threshold for every label. */
@@ -45,7 +43,7 @@ export async function evaluate(
   const { scores, decided } = decideAll(decision, logits.values)
   const thresholds = decision.labels.map(({ threshold }) => threshold)
   if (options.predictionsPath !== undefined) {
-    await writePredictions(
+    await writeJsonLines(
       options.predictionsPath,
       dataset.rows.map(({ id }, row) => ({
         id,
@@ -64,20 +62,3 @@ export const withThreshold = (decision: Decision, threshold: 'tuned' | number): 
   threshold === 'tuned'
     ? decision
     : { ...decision, labels: decision.labels.map((row) => ({ ...row, threshold })) }
-
-async function writePredictions(path: string, rows: readonly object[]): Promise<void> {
-  const file = createWriteStream(path)
-  try {
-    await once(file, 'open')
-    for (const row of rows) {
-      if (!file.write(`${JSON.stringify(row)}\n`)) await once(file, 'drain')
-    }
-    file.end()
-    await once(file, 'finish')
-  } catch (error) {
-    file.destroy()
-    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written: ${messageOf(error)}`, {
-      cause: error,
-    })
-  }
-}

@@ -1,48 +1,46 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { precisionRecallCurve, reliabilityBins } from '../evaluation/curves.ts'
-import { type Matrix, isPositive, knownCells } from '../evaluation/matrix.ts'
+import { isPositive, knownCells } from '../evaluation/matrix.ts'
 import type { EpochLoss } from './fit-head.ts'
+import { confusionDrawing } from './report-confusion.ts'
+import { type Drawing, type Plot, type PlotData, sheet } from './report-drawing.ts'
 
-export interface PlotData {
-  readonly labels: readonly string[]
-  /** Calibrated scores of the dev part. */
-  readonly scores: Matrix
-  readonly targets: Matrix
-  readonly history: readonly EpochLoss[]
-  readonly bestEpoch: number
-}
-
-export interface Plot {
-  readonly svg: string
-  /** What the plot shows, in words. */
-  readonly alternative: string
-  /** What it leaves out. */
-  readonly note?: string
-}
-
-type Drawing = Omit<Plot, 'svg'> & { readonly option: EChartsCoreOption }
-
-const width = 760
-const height = 400
+const size = { width: 760, height: 400 }
 const maxCurves = 12
 const maxCurvePoints = 200
 /** Okabe and Ito's colours that stand out on white paper; dashes tell the curves of one colour apart. */
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#000000', '#e69f00']
 const dashes = ['solid', 'dashed'] as const
 
-/** Loss by epoch, precision-recall curves and reliability on the dev part, as SVG without scripts or links. */
+/**
+ * Loss by epoch, precision-recall curves, reliability, and, where a picture can show it, the confusion of labels on the
+ * dev part, as SVG without scripts or links.
+ */
 export async function reportPlots(data: PlotData): Promise<readonly Plot[]> {
   // Loaded here, so that only a training pays for it.
-  const [{ init, use }, { LineChart }, components, { SVGRenderer }] = await Promise.all([
+  const [{ init, use }, { HeatmapChart, LineChart }, components, { SVGRenderer }] = await Promise.all([
     import('echarts/core'),
     import('echarts/charts'),
     import('echarts/components'),
     import('echarts/renderers'),
   ])
-  const { GridComponent, LegendPlainComponent, MarkLineComponent, TitleComponent } = components
-  use([LineChart, GridComponent, LegendPlainComponent, MarkLineComponent, TitleComponent, SVGRenderer])
-  const drawings = [lossDrawing(data), precisionRecallDrawing(data), reliabilityDrawing(data)]
-  return drawings.map(({ option, ...words }) => {
+  const {
+    GridComponent,
+    LegendPlainComponent,
+    MarkLineComponent,
+    TitleComponent,
+    VisualMapContinuousComponent,
+  } = components
+  use([LineChart, HeatmapChart, GridComponent, LegendPlainComponent, MarkLineComponent, TitleComponent])
+  use([VisualMapContinuousComponent, SVGRenderer])
+  const confusion = confusionDrawing(data)
+  const drawings: readonly Drawing[] = [
+    lossDrawing(data),
+    precisionRecallDrawing(data),
+    reliabilityDrawing(data),
+    ...(confusion === undefined ? [] : [confusion]),
+  ]
+  return drawings.map(({ option, width, height, ...words }) => {
     const chart = init(null, null, { renderer: 'svg', ssr: true, width, height })
     chart.setOption(option)
     const svg = chart.renderToSVGString()
@@ -73,6 +71,7 @@ function lossDrawing({ history, bestEpoch }: PlotData): Drawing {
   const last = history.at(-1)
   const symbols = history.length <= 40 ? { symbol: 'circle', symbolSize: 5 } : {}
   return {
+    ...size,
     option: {
       ...frame('Loss by epoch'),
       xAxis: {
@@ -109,6 +108,7 @@ function precisionRecallDrawing({ labels, scores, targets }: PlotData): Drawing 
       ? `Only the ${maxCurves} labels with the most positives in dev are drawn.`
       : 'Labels without a positive in dev have no curve.'
   return {
+    ...size,
     option: {
       ...frame('Precision and recall on dev, by label'),
       xAxis: { ...axis('recall', 'x'), min: 0, max: 1 },
@@ -136,6 +136,7 @@ function reliabilityDrawing({ scores, targets }: PlotData): Drawing {
       `score ${inWords(meanScore)}: ${inWords(meanTarget)} positive, of ${count}`,
   )
   return {
+    ...size,
     option: {
       ...frame('Reliability on dev, all labels'),
       xAxis: { ...axis('mean score of the bin', 'x'), min: 0, max: 1 },
@@ -176,17 +177,13 @@ function line(place: number, name: string, data: Points) {
   }
 }
 
-/** White behind, so that it reads on a dark page and on paper alike. */
 const frame = (title: string): EChartsCoreOption => ({
-  animation: false,
-  silent: true,
-  backgroundColor: '#fff',
-  title: { text: title, left: 58, top: 8, textStyle: { fontSize: 15, color: '#111' } },
+  ...sheet(title, 58),
   legend: {
     type: 'plain',
     orient: 'vertical',
     align: 'left',
-    left: width - 190,
+    left: size.width - 190,
     top: 44,
     itemWidth: 32,
     itemStyle: { opacity: 0 },

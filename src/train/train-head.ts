@@ -69,10 +69,14 @@ async function fitHeadOf(run: TrainingRun) {
   return { embedded, head, hyperparameters }
 }
 
-/** Embeddings of every part, encoded in one go so that batches are full. */
-type EmbeddedParts = Omit<Embedded, 'embeddings'> & { readonly of: (part: TextPart) => Matrix }
+type EmbeddedParts = Omit<Embedded, 'embeddings'> & {
+  readonly of: (part: TextPart) => Matrix
+  /** Of the data's parts, behind each other. */
+  readonly given: Matrix
+}
 
-async function embedParts(run: TrainingRun): Promise<EmbeddedParts> {
+/** Embeddings of every part, encoded in one go so that batches are full, and that a second call finds all in the cache. */
+export async function embedParts(run: TrainingRun): Promise<EmbeddedParts> {
   const { prepared, encoder, files, maxTokens, onProgress, signal } = run
   const { texts, rangeOf } = joinParts(prepared)
   const source = { ...encoder, hiddenSize: files.config.hiddenSize, maxTokens }
@@ -89,7 +93,9 @@ async function embedParts(run: TrainingRun): Promise<EmbeddedParts> {
     const [start, end] = rangeOf(part)
     return { rows: end - start, columns, values: values.subarray(start * columns, end * columns) }
   }
-  return { of, tokens, peakMemoryBytes }
+  const [rows] = rangeOf('golden')
+  const given = { rows, columns, values: values.subarray(0, rows * columns) }
+  return { of, given, tokens, peakMemoryBytes }
 }
 
 const logitsOf = async (head: FittedHead, embeddings: Matrix, labels: number): Promise<Matrix> =>

@@ -17,23 +17,25 @@ function plotData(labels: readonly string[], rows = 60) {
       Float32Array.from(cells, (target, cell) => ((cell * 37) % 100) / 200 + target * 0.4),
     ),
     targets: matrix(rows, labels.length, Float32Array.from(cells)),
+    thresholds: labels.map(() => 0.5),
     history: [1, 2, 3].map((epoch) => ({ epoch, trainLoss: 1 / epoch, devLoss: 1.2 / epoch })),
     bestEpoch: 3,
   }
 }
 
-test('there are three plots with title, axes and words for those who do not see them', async () => {
+test('there are four plots with title, axes and words for those who do not see them', async () => {
   const plots = await reportPlots(plotData(['animal', 'vehicle']))
   const shown = [
     ['Loss by epoch', 'epoch', 'loss', 'train', 'dev', 'kept'],
     ['Precision and recall on dev, by label', 'recall', 'precision', 'animal', 'vehicle'],
     ['Reliability on dev, all labels', 'mean score of the bin', 'part that is positive', 'perfect'],
+    ['What is decided in place of a missed label, on dev (%)', 'animal', 'nothing'],
   ]
   assert.equal(plots.length, shown.length)
   plots.forEach(({ svg, alternative, note }, place) => {
     for (const words of shown[place] ?? []) assert.ok(svg.includes(`>${words}</text>`), words)
     assert.ok(alternative.length > 40)
-    assert.equal(note, undefined)
+    assert.equal(note === undefined, place < 3)
     assert.doesNotMatch(svg, /NaN|undefined/)
   })
 })
@@ -54,6 +56,7 @@ test('label names cannot become markup, and a dev part without positives or loss
     labels: [hostile],
     scores: matrix(1, 1, Float32Array.of(0.5)),
     targets: matrix(1, 1, Float32Array.of(NaN)),
+    thresholds: [0.5],
     history: [{ epoch: 1, trainLoss: 0.5, devLoss: NaN }],
     bestEpoch: 1,
   })

@@ -59,8 +59,9 @@ async function options(t: TestContext, changes: Partial<RetrainOptions> = {}): P
 test('a training gives a verified version that serves what was trained; a worse one stays a candidate', async (t) => {
   const settings = await options(t)
   const phases = new Set<string>()
-  const result = await retrain(settings, ({ phase }) => phases.add(phase))
-  assert.deepEqual([...phases], ['encode', 'train', 'compare', 'write'])
+  const labelNoiseFolder = join(settings.modelsFolder, '..', 'noise')
+  const result = await retrain({ ...settings, labelNoiseFolder }, ({ phase }) => phases.add(phase))
+  assert.deepEqual([...phases], ['encode', 'train', 'compare', 'labels', 'write'])
   assert.ok(result.metrics.macroF1 > 0.9, `macro-F1 ${result.metrics.macroF1}`)
   assert.equal(result.promoted, true)
   assert.equal(result.trainableParameters, 2 * 384 + 2)
@@ -79,11 +80,26 @@ test('a training gives a verified version that serves what was trained; a worse 
   assert.ok(!JSON.stringify(manifest).includes('horse'), 'a manifest holds no training text')
   const report = await readFile(result.report, 'utf8')
   assert.ok(!report.includes('horse'), 'a report holds no training text')
-  assert.equal(report.match(/<svg/g)?.length, 3)
+  assert.equal(report.match(/<svg/g)?.length, 4)
+  assert.ok(report.includes('Worst mistakes on dev'))
+  assert.ok(report.includes('Given labels that look wrong'))
   assert.doesNotMatch(
     report.replaceAll(/xmlns(:xlink)?="[^"]*"/g, ''),
     /https?:|<script|src=|href=|url\((?!#)/,
   )
+
+  const noise = result.labelNoise ?? assert.fail('labels were not checked')
+  assert.equal(noise.rows, data.texts.length)
+  assert.deepEqual(
+    noise.labels.map(({ label, positives }) => [label, positives]),
+    [
+      ['animal', 48],
+      ['vehicle', 48],
+    ],
+  )
+  assert.equal(noise.file, join(labelNoiseFolder, `things-${result.version}.jsonl`))
+  const lines = (await readFile(noise.file, 'utf8')).split('\n').filter((line) => line !== '')
+  assert.equal(lines.length, noise.disagreements)
 
   const model = await openModel('things', settings.modelsFolder)
   const evaluation = await evaluate(model, data, { threshold: 'tuned', runner: defaultTextRunner })
@@ -132,6 +148,26 @@ test('predictions are one line a row in the order of the data', async (t) => {
   )
   assert.deepEqual(Object.keys(predictions[0]?.scores ?? {}), ['animal', 'vehicle'])
   assert.equal(predictions[0]?.labels.length, 2)
+})
+
+test('a candidate with a new label is compared with the champion on the labels that both have', async (t) => {
+  const settings = await options(t)
+  const champion = await retrain(settings)
+  assert.equal(champion.promoted, true)
+  const texts = data.texts.map((row, place) =>
+    place % 5 === 0 ? { ...row, labels: new Map([...row.labels, ['fifth', 1] as const]) } : row,
+  )
+  const withNewLabel = { ...settings, data: { source: 'with a new label', texts } }
+  const worse = await retrain({ ...withNewLabel, hyperparameters: { epochs: 1, learningRate: 1e-6 } })
+  assert.equal(worse.gate.passed, false)
+  assert.match(worse.gate.reasons.join('; '), /on the 2 labels that both have: 1 are new, 0 are no more$/)
+  assert.deepEqual(Object.keys(worse.metrics.perLabel).sort(), ['animal', 'fifth', 'vehicle'])
+  const good = await retrain(withNewLabel)
+  assert.equal(good.promoted, true)
+
+  const others = data.texts.map((row) => ({ ...row, labels: new Map([['other', 1]]) }))
+  const apart = await retrain({ ...settings, data: { source: 'other labels', texts: others } })
+  assert.match(apart.gate.reasons.join('; '), /has other labels; nothing to compare$/)
 })
 
 test('what cannot be trained is refused before any work, and an abort leaves no version', async (t) => {
