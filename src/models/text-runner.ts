@@ -2,6 +2,7 @@ import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import { Inference, type InferenceOptions } from '../runtime/inference.ts'
 import { runSorted } from '../runtime/sorted-run.ts'
 import { TokenizerPool } from '../text/tokenizer-pool.ts'
+import type { WindowLimits } from '../text/windows.ts'
 
 /** How texts go through an encoder. */
 export interface TextRunnerOptions extends Pick<
@@ -26,6 +27,16 @@ export const defaultTextRunner: TextRunnerOptions = {
   maxWindows: 4,
   strideTokens: 32,
 }
+
+/** How texts are cut into windows of at most `maxTokens`; neighbours of short windows share less than they are told. */
+export const servedWindows = (
+  maxTokens: number,
+  { maxWindows, strideTokens }: Pick<TextRunnerOptions, 'maxWindows' | 'strideTokens'>,
+): WindowLimits => ({
+  maxTokens,
+  maxWindows,
+  strideTokens: Math.min(strideTokens, Math.floor((maxTokens - 2) / 2)),
+})
 
 export interface TextRows {
   /** `[texts, width]`; of several windows of a text, the maximum of each number. */
@@ -65,9 +76,7 @@ export class TextRunner {
         folder,
         expectedDigests: fileDigests,
         threads: tokenizerThreads,
-        maxTokens,
-        maxWindows,
-        strideTokens: Math.min(strideTokens, Math.floor((maxTokens - 2) / 2)),
+        ...servedWindows(maxTokens, { maxWindows, strideTokens }),
       }),
       Inference.start({ ...inferenceOptions, folder, output, expectedDigests: fileDigests }),
     ])

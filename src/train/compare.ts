@@ -127,7 +127,7 @@ async function measure(
   options: TextRunnerOptions,
 ): Promise<Measured> {
   const model = await openModel(path, path)
-  const runner = await TextRunner.start(model, 'logits', { ...options, maxWindows: 1 })
+  const runner = await TextRunner.start(model, 'logits', options)
   const texts = part.rows.map(({ text }) => text)
   const startedMs = monotonicMs()
   const logits = await runner.run(texts).finally(() => runner.close())

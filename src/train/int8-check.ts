@@ -1,15 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Matrix } from '../evaluation/matrix.ts'
 import { evaluateScores } from '../evaluation/metrics.ts'
 import type { Decision } from '../models/decision.ts'
 import type { GoldenScores } from '../models/golden.ts'
 import type { ClassifierManifest } from '../models/manifest.ts'
 import { decideAll } from '../models/score-matrix.ts'
-import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
+import type { TextRunnerOptions } from '../models/text-runner.ts'
 import { type Dataset, targetsOf } from './dataset.ts'
 import { type DecisionOptions, fitDecision } from './decision-fit.ts'
+import { type UnwrittenModel, logitsOfUnwritten } from './unwritten-model.ts'
 
 /** int8 may cost so much macro-F1 on the dev part. */
 const mostF1Loss = 0.005
@@ -20,10 +18,7 @@ const mostF1Loss = 0.005
  */
 const mostGoldenDifference = 0.15
 
-export interface Int8Subject {
-  /** The version's files as they will be written: config.json, model.safetensors, the tokenizer's. */
-  readonly files: ReadonlyMap<string, Uint8Array | string>
-  readonly maxTokens: number
+export interface Int8Subject extends UnwrittenModel {
   readonly dev: Dataset
   /** In fp32, and what was fitted on them. */
   readonly devLogits: Matrix
@@ -48,7 +43,8 @@ export async function checkInt8(
 ): Promise<Int8Outcome> {
   const { dev, devLogits, golden } = subject
   const texts = [...dev.rows.map(({ text }) => text), ...golden.map(({ text }) => text)]
-  const logits = await int8Logits(subject, texts, runnerOptions)
+  const int8 = { ...runnerOptions, provider: 'cpu', precision: 'int8' } as const
+  const logits = await logitsOfUnwritten(subject, texts, int8)
   const rowsOf = (from: number, rows: number): Matrix => ({
     rows,
     columns: logits.columns,
@@ -95,21 +91,4 @@ function goldenDifference(golden: GoldenScores, labels: readonly string[], score
     })
   })
   return most
-}
-
-async function int8Logits(
-  { files, maxTokens }: Int8Subject,
-  texts: readonly string[],
-  options: TextRunnerOptions,
-): Promise<Matrix> {
-  const folder = await mkdtemp(join(tmpdir(), 'labelstream-int8-'))
-  try {
-    for (const [name, content] of files) await writeFile(join(folder, name), content)
-    const model = { folder, fileDigests: {}, maxTokens }
-    const int8 = { ...options, provider: 'cpu', precision: 'int8', maxWindows: 1 } as const
-    const runner = await TextRunner.start(model, 'logits', int8)
-    return (await runner.run(texts).finally(() => runner.close())).values
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
 }
