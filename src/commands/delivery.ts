@@ -20,8 +20,8 @@ export async function connectOutput(
   metrics: StreamMetrics,
 ): Promise<StreamOutput> {
   const compression = settings['output.compression']
-  const onRetry = (code: string): void => {
-    metrics.retried(code)
+  const onRetry = (code: string, message: string): void => {
+    metrics.retried(code, message)
   }
   if (settings.delivery === 'at-least-once') {
     const writer = await Writer.connect(client, { compression, onRetry })

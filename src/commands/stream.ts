@@ -2,7 +2,7 @@ import { readSecret } from '../core/files.ts'
 import { writerSchemas } from '../formats/avro-value.ts'
 import { deadLetter } from '../formats/dead-letter.ts'
 import { decodeInput } from '../formats/input.ts'
-import { labelScoresEncoder, labelScoresSchemaText } from '../formats/scores.ts'
+import { labelScoresEncoder } from '../formats/scores.ts'
 import { endOffsets } from '../kafka/admin.ts'
 import type { KafkaClient } from '../kafka/connect.ts'
 import { Reader } from '../kafka/reader.ts'
@@ -15,12 +15,13 @@ import { Serving } from '../stream/serving.ts'
 import { HttpSurface, isLoopback } from '../telemetry/http.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { RetryLog } from '../telemetry/retry-log.ts'
 import { type OnEndToEnd, StreamMetrics } from '../telemetry/stream-metrics.ts'
 import { connectOutput, type StreamOutput } from './delivery.ts'
 import { kafkaClientOf } from './kafka-client.ts'
 import { PeakMemory } from './memory.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { registryOf } from './registry-client.ts'
+import { registryOf, scoresHeader } from './registry-client.ts'
 import { describeModel, modelReloadOf } from './reload.ts'
 import { servingOptionsOf } from './serving-options.ts'
 import { requireTopics } from './topics.ts'
@@ -67,7 +68,7 @@ export class Stream {
     try {
       const model = await openModel(settings.model, modelsFolderOf(settings))
       const metrics = new Metrics()
-      const streamMetrics = new StreamMetrics(metrics, onEndToEnd)
+      const streamMetrics = new StreamMetrics(metrics, onEndToEnd, new RetryLog(log))
       let missing: string | null = 'the model is being loaded'
       const http = await HttpSurface.start({
         host: settings['http.host'],
@@ -94,14 +95,16 @@ export class Stream {
       const header =
         registry === undefined
           ? undefined
-          : await registry.valueHeader(settings['output.topic'], labelScoresSchemaText())
+          : await scoresHeader(registry, settings['output.topic'], (fault) => {
+              streamMetrics.retried(fault.code, fault.message)
+            })
       const output = await connectOutput(client, settings, streamMetrics)
       closers.push(() => output.close())
       const serving = await warming
       log.info('model is warm', describeModel(serving, settings, metrics, log))
 
-      const onRetry = (code: string): void => {
-        streamMetrics.retried(code)
+      const onRetry = (code: string, message: string): void => {
+        streamMetrics.retried(code, message)
       }
       const schemas = writerSchemas(registry)
       const inputOptions = {

@@ -10,7 +10,7 @@ import { laneOf } from './lane-assigner.ts'
 import type { TopicPartition } from './ownership.ts'
 import { checkLaneMetadata, checkLaneNumber, laneMetadata } from './lane-number.ts'
 import { offsetsOf } from './stable-offsets.ts'
-import { type PartitionSend, TransactionalProducer } from './transaction.ts'
+import { type PartitionSend, TopicFault, TransactionalProducer } from './transaction.ts'
 
 export interface LanesOptions {
   readonly group: string
@@ -24,7 +24,7 @@ export interface LanesOptions {
   readonly transactionTimeoutMs?: number | undefined
   /** 'failed': it is done again, or was committed after all and is then counted as that, too. */
   readonly onTransaction?: ((result: 'committed' | 'failed' | 'fenced') => void) | undefined
-  readonly onRetry?: ((code: ErrorCode) => void) | undefined
+  readonly onRetry?: ((code: ErrorCode, message: string) => void) | undefined
 }
 
 /** A lane in one epoch. */
@@ -213,7 +213,7 @@ export class Lanes {
         const mayComeBack =
           fault.code === 'TOPIC_MISSING' && monotonicMs() - startedMs < missingTopicPatienceMs
         if (fault.disposition !== 'retry' && !mayComeBack) throw fault
-        this.#options.onRetry?.(fault.code)
+        this.#options.onRetry?.(fault.code, fault.message)
         await sleep(backoffMs(attempt), held.over.signal)
       }
     }
@@ -297,7 +297,7 @@ export class Lanes {
     const { group, outputTopics, lanes } = this.#options
     return this.#client.error(error, {
       doing: `a transaction of ${transactionalIdOf(group, lanes, lane)}`,
-      topic: outputTopics.join(', '),
+      topic: error instanceof TopicFault ? error.topic : outputTopics.join(', '),
       group,
     })
   }

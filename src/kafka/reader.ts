@@ -17,7 +17,7 @@ export interface ReaderOptions extends GroupMemberOptions {
    */
   readonly beforeStart?: ((epoch: number, partitions: readonly TopicPartition[]) => Promise<void>) | undefined
   /** Called when a fault of the infrastructure is about to be tried again. */
-  readonly onRetry?: ((code: ErrorCode) => void) | undefined
+  readonly onRetry?: ((code: ErrorCode, message: string) => void) | undefined
 }
 
 /** What a reader tells. Every handler must return at once; none is called after `close`. */
@@ -132,7 +132,7 @@ export class Reader {
           group: this.#options.group,
         })
         if (fault.disposition !== 'retry') throw fault
-        this.#options.onRetry?.(fault.code)
+        this.#options.onRetry?.(fault.code, fault.message)
         await sleep(backoffMs(attempt), this.#closing.signal)
       }
     }
@@ -172,7 +172,7 @@ export class Reader {
       }
       attempt = this.#lastEpoch > epochBefore ? 1 : attempt + 1
       this.#client.log('warn', `reading stopped and starts again: ${fault.message}`, { code: fault.code })
-      this.#options.onRetry?.(fault.code)
+      this.#options.onRetry?.(fault.code, fault.message)
       await sleep(backoffMs(attempt), this.#closing.signal)
     }
   }
@@ -328,7 +328,7 @@ export class Reader {
           this.#fail(fault)
           return
         }
-        this.#options.onRetry?.(fault.code)
+        this.#options.onRetry?.(fault.code, fault.message)
         await sleep(backoffMs(attempt), this.#closing.signal)
       }
     }

@@ -1,7 +1,7 @@
 import type { Cluster, Message } from 'kafkajs'
 import kafkajs from 'kafkajs'
 import { sleep } from '../core/clock.ts'
-import { LabelstreamError } from '../core/errors.ts'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
 import type { OutgoingMessage, Position } from '../formats/message.ts'
 import { protocolErrorType } from './errors.ts'
 
@@ -125,11 +125,14 @@ export class TransactionalProducer {
     const { group: groupId } = this.#options
     const { transaction, group } = this.#coordinators
     if (sends.length > 0) {
-      const topics = [...grouped(sends, ({ topic }) => topic)].map(([topic, ofTopic]) => ({
-        topic,
-        partitions: [...new Set(ofTopic.map(({ partition }) => partition))],
-      }))
-      await untilNotBusy(() => transaction.addPartitionsToTxn({ ...ids, topics }), signal)
+      // one by one, so that a refusal belongs to one topic: of several, kafkajs tells the first answer, and that may
+      // be the one of a topic that is only there with the refused one
+      for (const [topic, ofTopic] of grouped(sends, (send) => send.topic)) {
+        const topics = [{ topic, partitions: [...new Set(ofTopic.map(({ partition }) => partition))] }]
+        await about(topic, () =>
+          untilNotBusy(() => transaction.addPartitionsToTxn({ ...ids, topics }), signal),
+        )
+      }
       const partitions = grouped(sends, ({ topic, partition }) => `${topic}/${partition}`)
       await everySettled([...partitions.values()].map((ofPartition) => this.#produceInTurn(ofPartition)))
     }
@@ -143,7 +146,7 @@ export class TransactionalProducer {
   }
 
   async #produceInTurn(sends: readonly PartitionSend[]): Promise<void> {
-    for (const send of sends) await this.#produce(send)
+    for (const send of sends) await about(send.topic, () => this.#produce(send))
   }
 
   async #produce({ topic, partition, messages }: PartitionSend): Promise<void> {
@@ -167,6 +170,25 @@ export class TransactionalProducer {
     )
     if (!covered) throw new LabelstreamError('BROKER_ERROR', `the broker's answer does not cover ${key}`)
     this.#sequences.set(key, firstSequence + messages.length)
+  }
+}
+
+/** What went wrong with a request about one topic. */
+export class TopicFault extends Error {
+  readonly topic: string
+
+  constructor(topic: string, cause: unknown) {
+    super(messageOf(cause), { cause })
+    this.name = 'TopicFault'
+    this.topic = topic
+  }
+}
+
+async function about<T>(topic: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    throw new TopicFault(topic, error)
   }
 }
 

@@ -9,8 +9,8 @@ import { type KafkaClient, quietly } from './connect.ts'
 export interface WriterOptions {
   /** Default none: score events are small and brokers keep what they get. */
   readonly compression?: 'none' | 'gzip' | undefined
-  /** Called before each repetition of a send, with the code of what went wrong. */
-  readonly onRetry?: ((code: ErrorCode) => void) | undefined
+  /** Called before each repetition of a send, with what went wrong. */
+  readonly onRetry?: ((code: ErrorCode, message: string) => void) | undefined
 }
 
 /** A topic that is gone while we run may come back with the next metadata; after this long it is missing. */
@@ -107,7 +107,7 @@ export class Writer {
         this.#seenTopics.has(topic) &&
         monotonicMs() - startedMs < missingTopicPatienceMs
       if (failure.disposition !== 'retry' && !mayComeBack) throw failure
-      this.#options.onRetry?.(failure.code)
+      this.#options.onRetry?.(failure.code, failure.message)
       await sleep(backoffMs(attempt), this.#closing.signal)
     }
   }

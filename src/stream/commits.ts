@@ -76,7 +76,7 @@ export class Committer {
     } catch (thrown) {
       const error = asLabelstreamError(thrown)
       if (error.disposition !== 'retry') throw error
-      this.#metrics.retried(error.code)
+      this.#metrics.retried(error.code, error.message)
       return false
     }
     for (const { stream, position } of moved) {

@@ -131,7 +131,7 @@ export class Intake {
           const error = asLabelstreamError(thrown)
           if (error.disposition !== 'retry') this.#refuse(message, error)
           else {
-            if (again.length === 0) this.#options.metrics.retried(error.code)
+            if (again.length === 0) this.#options.metrics.retried(error.code, error.message)
             again.push(message)
           }
         }

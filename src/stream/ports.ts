@@ -147,7 +147,8 @@ export interface PipelineMetrics {
   lag(topic: string, partition: number, messages: number): void
   committed(topic: string, partition: number, offset: number): void
   rebalance(): void
-  retried(code: string): void
+  /** A fault of the infrastructure: what it was about is tried again. The message is the error's. */
+  retried(code: string, message: string): void
   /** One text's probabilities; the array of labels is the same for every text of a model. */
   scores(labels: readonly string[], probabilities: Float32Array): void
   decided(label: string): void

@@ -70,7 +70,7 @@ export class Scoring {
         effects.settled([row.message])
       },
       retried: (error) => {
-        metrics.retried(error.code)
+        metrics.retried(error.code, error.message)
       },
       failed: effects.failed,
       freed: () => {

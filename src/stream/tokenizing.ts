@@ -56,7 +56,7 @@ export class Tokenizing {
         effects.settled([item.message])
       },
       retried: (error) => {
-        metrics.retried(error.code)
+        metrics.retried(error.code, error.message)
       },
       failed: effects.failed,
       freed: () => {

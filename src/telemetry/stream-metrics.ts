@@ -1,4 +1,5 @@
 import type { BoundCounter, BoundHistogram, Metrics } from './metrics.ts'
+import type { RetryLog } from './retry-log.ts'
 
 /** Where a message came from. */
 export interface SourcePosition {
@@ -26,13 +27,15 @@ export class StreamMetrics {
   readonly #tokenizeSeconds: BoundHistogram
   readonly #queueWaitSeconds: BoundHistogram
   readonly #endToEndSeconds: BoundHistogram
+  readonly #retryLog: RetryLog | undefined
   readonly #onEndToEnd: OnEndToEnd | undefined
   #paddedTokens = 0
   #realTokens = 0
 
   /** `onEndToEnd` hears every time to the acknowledgement as well: for exact percentiles. */
-  constructor(metrics: Metrics, onEndToEnd?: OnEndToEnd) {
+  constructor(metrics: Metrics, onEndToEnd?: OnEndToEnd, retryLog?: RetryLog) {
     this.#metrics = metrics
+    this.#retryLog = retryLog
     this.#onEndToEnd = onEndToEnd
     this.#published = metrics.counter('published_total', {})
     this.#rebalances = metrics.counter('rebalances_total', {})
@@ -110,8 +113,9 @@ export class StreamMetrics {
     this.#metrics.resetGauge('committed_offset')
   }
 
-  retried(code: string): void {
+  retried(code: string, message: string): void {
     this.#counter(`retry ${code}`, () => this.#metrics.counter('retries_total', { code })).inc()
+    this.#retryLog?.retried(code, message)
   }
 
   scores(labels: readonly string[], probabilities: Float32Array): void {

@@ -7,6 +7,7 @@ import type { Plan } from '../plan.ts'
 
 /** Less than a member waits for a topic that was there. */
 const noticePatienceMs = 40_000
+const burstMessages = 120
 
 /**
  * The topic of dead letters is deleted, before there are any in it, and the next messages are poison: members wait,
@@ -23,6 +24,7 @@ const deleteTopic =
     scene.note(`topic ${topic} is deleted`)
     await withAdmin(client, (admin) => admin.deleteTopics({ topics: [topic] }))
     job.poisonShare = 0.2
+    await job.burst(burstMessages)
     const said = await waitUntil(() => job.running.some(({ log }) => saysMissing(log, topic)), {
       timeoutMs: noticePatienceMs,
       onTimeout: () => new Error('nobody said so'),
