@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { monotonicMs, wallClockMs } from '../core/clock.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { type Pooling, readModelConfig } from '../encoders/config.ts'
@@ -11,22 +12,23 @@ import { int8DecisionFile } from '../models/served-precision.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import { writeVersion } from '../models/versions.ts'
 import { passGate } from './champion-gate.ts'
-import { type Dataset, positivesOf, targetsOf } from './dataset.ts'
+import { type CheckedRows, findInTraining } from './check-labels.ts'
+import { type Dataset, targetsOf } from './dataset.ts'
 import { type DecisionOptions, defaultDecisionOptions, fitDecision } from './decision-fit.ts'
 import type { GateResult } from './gate.ts'
 import { checkGolden, goldenOf, goldenTexts } from '../models/golden.ts'
 import { type Int8Outcome, checkInt8 } from './int8-check.ts'
+import { type LabelNoiseSummary, writeLabelNoise } from './label-noise.ts'
 import { readEncoder, trainedConfigJson, transformersCode } from './model-files.ts'
 import { type PrepareOptions, type Prepared, prepare } from './prepare.ts'
 import { type OnTrainingProgress, checkInterrupted } from './progress.ts'
-import { reportPlots } from './report-plots.ts'
-import { renderReport } from './report.ts'
 import { withServedLogits } from './served-logits.ts'
 import { type Strategy, type StrategyName, strategyOf } from './strategies.ts'
 import { trainEncoder } from './train-encoder.ts'
 import { trainHead } from './train-head.ts'
 import { trainPerLabel } from './train-per-label.ts'
-import { type HyperparameterChanges, type Trained, type TrainingRun, dataParts } from './training-run.ts'
+import { type HyperparameterChanges, type Trained, type TrainingRun } from './training-run.ts'
+import { versionReport } from './version-report.ts'
 
 export interface RetrainOptions extends PrepareOptions {
   /** Encoder to start from: a name in the models folder, name@version or a folder. */
@@ -46,6 +48,8 @@ export interface RetrainOptions extends PrepareOptions {
   readonly promote: boolean
   /** Compares int8 with fp32 on the dev part; where that is good enough, `auto` serves the version in int8 on CPUs. */
   readonly checkInt8?: boolean
+  /** Looks for wrong labels, and writes them with their texts into this folder, a file a version. */
+  readonly labelNoiseFolder?: string
   /** SPDX name; the base encoder's by default. */
   readonly licence?: string
   readonly runner: TextRunnerOptions
@@ -75,6 +79,8 @@ export interface RetrainResult {
   readonly testMetrics?: Metrics
   /** Where it was asked for. */
   readonly int8Check?: Int8Outcome['check']
+  /** Where it was asked for. */
+  readonly labelNoise?: LabelNoiseSummary
   readonly gate: GateResult
   readonly promoted: boolean
   readonly warnings: readonly string[]
@@ -139,8 +145,9 @@ export async function retrain(
   const outcome = await judge(options, prepared, trained)
   checkInterrupted(options.signal)
 
-  onProgress({ phase: 'write', done: 0, total: 1 })
   const seconds = (monotonicMs() - startedMs) / 1000
+  const noise = options.labelNoiseFolder === undefined ? undefined : await findInTraining(run, trained.seed)
+  onProgress({ phase: 'write', done: 0, total: 1 })
   const int8 =
     options.checkInt8 === true
       ? await checkInt8(
@@ -156,8 +163,16 @@ export async function retrain(
           options.decision ?? defaultDecisionOptions,
         )
       : undefined
-  const writing = { options, run, files: modelFiles, int8, warnings, seconds }
+  const writing = { options, run, files: modelFiles, int8, noise, warnings, seconds }
   const written = await write(writing, trained, outcome)
+  const labelNoise =
+    noise === undefined || options.labelNoiseFolder === undefined
+      ? undefined
+      : await writeLabelNoise(
+          join(options.labelNoiseFolder, `${options.name}-${written.version}.jsonl`),
+          noise.dataset,
+          noise.report,
+        )
   await checkServed(written.path, options)
   await trained.discardCheckpoint()
   const promoted = options.promote && outcome.gate.passed
@@ -175,6 +190,7 @@ export async function retrain(
     metrics: outcome.dev,
     ...(outcome.test === undefined ? {} : { testMetrics: outcome.test }),
     ...(int8 === undefined ? {} : { int8Check: int8.check }),
+    ...(labelNoise === undefined ? {} : { labelNoise }),
     gate: outcome.gate,
     promoted,
     warnings,
@@ -238,43 +254,29 @@ interface Writing {
   readonly run: TrainingRun
   readonly files: ReadonlyMap<string, Uint8Array | string>
   readonly int8: Int8Outcome | undefined
+  readonly noise: CheckedRows | undefined
   readonly warnings: readonly string[]
   readonly seconds: number
 }
 
 async function write(
-  { options, run, files, int8, warnings, seconds }: Writing,
+  { options, run, files, int8, noise, warnings, seconds }: Writing,
   trained: Trained,
   { decision, devScores, dev, test, golden, gate }: Outcome,
 ): Promise<{ version: string; path: string; digest: string }> {
   const { prepared, encoder, strategy, maxTokens } = run
   const metrics = { dev, ...(test === undefined ? {} : { test }) }
-  const report = renderReport({
-    title: `${options.name}: ${strategy.name} on ${encoder.name}`,
-    facts: [
-      ['data', prepared.data.source],
-      ['rows', prepared.data.rows],
-      ['trained parameters', trained.trainableParameters],
-      ['steps', trained.steps],
-      ['seconds', seconds.toFixed(1)],
-    ],
-    warnings,
-    parts: dataParts.map((part) => {
-      const rows = prepared.split[part]
-      return { part, rows: rows.rows.length, positives: positivesOf(rows) }
-    }),
-    labels: prepared.split.train.labels,
+  const report = await versionReport({
+    name: options.name,
+    run,
+    trained,
+    decision,
+    devScores,
     metrics,
-    history: trained.history,
-    bestEpoch: trained.bestEpoch,
     gate,
-    plots: await reportPlots({
-      labels: prepared.split.dev.labels,
-      scores: devScores,
-      targets: targetsOf(prepared.split.dev),
-      history: trained.history,
-      bestEpoch: trained.bestEpoch,
-    }),
+    warnings,
+    seconds,
+    ...(noise === undefined ? {} : { labelNoise: noise.report }),
   })
   return writeVersion(options.modelsFolder, {
     details: {
