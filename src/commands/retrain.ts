@@ -3,6 +3,7 @@ import { LabelstreamError } from '../core/errors.ts'
 import { type RetrainResult, retrain } from '../train/retrain.ts'
 import { strategyNames } from '../train/strategies.ts'
 import type { CommandOption, CommandSpec } from './command.ts'
+import { decisionOptionFlags, decisionOptionsOf } from './decision-options.ts'
 import { evaluationTable } from './evaluate.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { requiredOption } from './output.ts'
@@ -25,6 +26,7 @@ const trainingOptions: readonly CommandOption[] = [
   { flags: '--strategy <name>', help: `what is trained: ${strategyNames.join(', ')}`, required: true },
   { flags: '--pooling <name>', help: 'how token vectors become one: mean (default), cls or pooler' },
   ...hyperparameterOptions,
+  ...decisionOptionFlags,
   {
     flags: '--check-int8',
     help: 'compare int8 with fp32 on the dev part; where it is good enough, auto serves it on CPUs',
@@ -63,6 +65,7 @@ export const retrainCommand: CommandSpec = {
         cacheFolder: join('.labelstream', 'cache'),
         ...(maxTokens === 0 ? {} : { maxTokens }),
         hyperparameters: hyperparametersOf(options),
+        decision: decisionOptionsOf(options),
         ...(pooling === undefined ? {} : { pooling }),
         promote: options.promote === true,
         checkInt8: options['checkInt8'] === true,
