@@ -8,7 +8,6 @@ import { printedJson } from './program.ts'
 import { inTurn, spreadOf } from './rounds.ts'
 import { growthTable, planText, scalePlan } from './scale-plan.ts'
 import { shippedEncoder } from './shipped.ts'
-import { rateOfTimes } from './stream-cell.ts'
 import { loadTokenizer } from '../../src/text/tokenizer.ts'
 
 test('contenders run in turn, and each keeps its results in order', async () => {
@@ -35,14 +34,6 @@ test('a program may print its JSON alone or last, and one that fails is told of 
     /ended with 3:\nno such model/,
   )
   await assert.rejects(node('console.log("done")'), /printed no JSON/)
-})
-
-test('a rate leaves out the start and the stragglers', () => {
-  // 1,000 events one a millisecond, after a pause of a second behind the first and before the last ones
-  const timesMs = Array.from({ length: 1_001 }, (_none, index) =>
-    index < 50 ? index : index < 900 ? 1_000 + index : 9_000 + index,
-  )
-  assert.equal(rateOfTimes(timesMs), 1_000)
 })
 
 test('texts have exactly the tokens that were asked for', async () => {

@@ -1,3 +1,4 @@
+import { wallClockMs } from '../../src/core/clock.ts'
 import { connectKafka, type KafkaClient } from '../../src/kafka/connect.ts'
 import { startLocalKafka } from '../../src/kafka/local-broker.ts'
 import { createTopics } from '../../src/kafka/admin.ts'
@@ -52,13 +53,14 @@ export async function makeTopics(client: KafkaClient, partitions: number): Promi
 
 const chunkMessages = 2_000
 
-/** Writes the messages to the partitions of a topic in turn. */
+/** Writes the messages to the partitions of a topic in turn; resolves to the wall-clock time of the first one. */
 export async function loadTopic(
   client: KafkaClient,
   { topic, partitions }: { readonly topic: string; readonly partitions: number },
   messages: readonly OutgoingMessage[],
-): Promise<void> {
+): Promise<number> {
   const writer = await Writer.connect(client)
+  const startedMs = wallClockMs()
   try {
     for (let start = 0; start < messages.length; start += chunkMessages) {
       const chunk = messages.slice(start, start + chunkMessages)
@@ -72,6 +74,7 @@ export async function loadTopic(
         ),
       )
     }
+    return startedMs
   } finally {
     await writer.close()
   }

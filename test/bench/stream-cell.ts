@@ -41,12 +41,12 @@ const startTimeoutMs = 120_000
 const scoreTimeoutMs = 300_000
 const lookEveryMs = 500
 const sampleEvents = 100
-/** The rate is taken between these shares of the texts: neither the start nor the last stragglers count. */
-const window = { from: 0.1, to: 0.8 }
+/** Texts that are scored before the clock starts: memory is taken and code compiled in them. */
+const warmup = { share: 0.2, most: 300 }
 
 /**
- * Starts the members, waits until they share the partitions, loads the texts, and takes the rate from the times at
- * which scores were written.
+ * Starts the members, waits until they share the partitions and have scored a few texts, then loads the texts. The
+ * rate is theirs from the writing of the first text to the writing of the last score.
  */
 export async function measureCell(broker: BenchBroker, options: CellOptions): Promise<CellFigures> {
   const { client } = broker
@@ -82,19 +82,25 @@ export async function measureCell(broker: BenchBroker, options: CellOptions): Pr
       onTimeout: () => new Error(`the group does not share its partitions:\n${members[0]?.log ?? ''}`),
     })
     const messages = texts.map(benchMessage)
-    await loadTopic(client, { topic: topics.input, partitions }, messages)
-    await waitUntil(async () => (await countOf(client, topics.scores)) >= texts.length, {
-      timeoutMs: scoreTimeoutMs,
-      everyMs: lookEveryMs,
-      onTimeout: () => new Error(`texts were not scored in time:\n${members[0]?.log ?? ''}`),
-    })
+    const first = messages.slice(0, Math.min(warmup.most, Math.ceil(warmup.share * messages.length)))
+    const input = { topic: topics.input, partitions }
+    const scored = (count: number) =>
+      waitUntil(async () => (await countOf(client, topics.scores)) >= count, {
+        timeoutMs: scoreTimeoutMs,
+        everyMs: lookEveryMs,
+        onTimeout: () => new Error(`texts were not scored in time:\n${members[0]?.log ?? ''}`),
+      })
+    await loadTopic(client, input, first)
+    await scored(first.length)
+    const startedMs = await loadTopic(client, input, messages)
+    await scored(first.length + messages.length)
     for (const member of members) member.signal('SIGTERM')
     const ended = await Promise.all(members.map((member) => member.ended(startTimeoutMs)))
     const totals = ended.map(({ printed }) => JSON.parse(printed) as MemberTotals)
     const sum = (of: (one: MemberTotals) => number): number =>
       totals.reduce((total, one) => total + of(one), 0)
     const written = await writtenScores(client, topics.scores)
-    const textsPerSecond = rateOfTimes(written.timesMs)
+    const textsPerSecond = (1000 * messages.length) / (written.lastMs - startedMs)
     const realTokens = sum((one) => one.realTokens)
     return {
       textsPerSecond,
@@ -102,7 +108,7 @@ export async function measureCell(broker: BenchBroker, options: CellOptions): Pr
       paddingShare: 1 - realTokens / sum((one) => one.paddedTokens),
       peakMemoryBytes: sum((one) => one.peakMemoryBytes),
       inputBytes: messages.reduce((bytes, { value }) => bytes + (value?.length ?? 0), 0) / messages.length,
-      outputBytes: written.bytes / written.timesMs.length,
+      outputBytes: written.bytes / written.events,
       outputGzipBytes: gzipSync(Buffer.concat(written.sample)).length / written.sample.length,
     }
   } finally {
@@ -145,30 +151,25 @@ async function countOf(client: KafkaClient, topic: string): Promise<number> {
 }
 
 interface WrittenScores {
-  /** Sorted. */
-  readonly timesMs: readonly number[]
+  readonly events: number
+  readonly lastMs: number
   readonly bytes: number
   readonly sample: readonly Buffer[]
 }
 
 async function writtenScores(client: KafkaClient, topic: string): Promise<WrittenScores> {
-  const timesMs: number[] = []
+  let events = 0
+  let lastMs = 0
   const sample: Buffer[] = []
   let bytes = 0
   for await (const { timestampMs, key, value, headers } of readRange(client, topic)) {
-    timesMs.push(timestampMs)
+    events++
+    lastMs = Math.max(lastMs, timestampMs)
     if (value !== null && sample.length < sampleEvents) sample.push(value)
     bytes += (key?.length ?? 0) + (value?.length ?? 0)
     for (const [name, header] of Object.entries(headers)) {
       bytes += name.length + (Array.isArray(header) ? header.join('').length : (header?.length ?? 0))
     }
   }
-  return { timesMs: timesMs.sort((a, b) => a - b), bytes, sample }
-}
-
-/** Events a second between two shares of them; times in milliseconds, sorted. */
-export function rateOfTimes(timesMs: readonly number[]): number {
-  const from = Math.floor(window.from * (timesMs.length - 1))
-  const to = Math.floor(window.to * (timesMs.length - 1))
-  return ((to - from) * 1000) / Math.max(1, (timesMs[to] ?? 0) - (timesMs[from] ?? 0))
+  return { events, lastMs, bytes, sample }
 }
