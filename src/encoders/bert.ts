@@ -10,6 +10,8 @@ export type DropoutSite = 'hidden' | 'attention' | 'head'
 /** What a model's graph is made of: inference puts constants here, training puts inputs and dropout masks. */
 export interface ModelParts {
   readonly parameter: (name: string) => Tensor
+  /** Rows of an embedding table where they do not come from a `parameter` as it is: [...ids] to [...ids, width]. */
+  readonly lookUp?: (ids: Tensor, name: string) => Tensor
   /** A linear layer of [rows, in] where it is not `parameter`s in fp32: 8-bit inference has its own. */
   readonly linear?: (x: Tensor, name: string) => Tensor
   /** Attention as one operator, which needs no transposed copies of its inputs; it has no gradient rule. */
@@ -42,13 +44,14 @@ export function bertEncoder(
   const headSize = config.hiddenSize / config.attentionHeads
   const batchAndSequence = g.shape(inputIds)
   const splitShape = g.concat([batchAndSequence, g.integers([config.attentionHeads, headSize])], 0)
-  const wordTable = parts.parameter('bert.embeddings.word_embeddings.weight')
+  const { type } = parts.parameter('bert.embeddings.LayerNorm.weight')
   const maskBias = g.within('mask', () => {
     const absent = g.sub(g.scalar(1), g.cast(attentionMask, 'float32'))
     const bias = g.unsqueeze(g.mul(absent, g.scalar(maskedScore)), [1, 2])
-    return g.cast(bias, wordTable.type)
+    return g.cast(bias, type)
   })
-  const scoreScale = g.scalar(1 / Math.sqrt(headSize), wordTable.type)
+  const scoreScale = g.scalar(1 / Math.sqrt(headSize), type)
+  const lookUp = parts.lookUp ?? ((ids, name) => g.gather(parts.parameter(name), ids, 0))
   const linear = (x: Tensor, name: string): Tensor => linearLayer(g, parts, x, name)
   const norm = (x: Tensor, name: string): Tensor =>
     g.layerNormalization(
@@ -79,7 +82,7 @@ export function bertEncoder(
   }
 
   let hidden = g.within('embeddings', () => {
-    const words = g.gather(wordTable, inputIds, 0)
+    const words = lookUp(inputIds, 'bert.embeddings.word_embeddings.weight')
     const table = parts.parameter('bert.embeddings.position_embeddings.weight')
     const positions = g.slice(table, 0, 0, g.slice(batchAndSequence, 0, 1, 2))
     const types = g.slice(parts.parameter('bert.embeddings.token_type_embeddings.weight'), 0, 0, 1)

@@ -4,17 +4,23 @@ import { GraphBuilder } from '../graph/builder.ts'
 import type { Graph } from '../graph/builder.ts'
 import { writeOnnx } from '../graph/onnx.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import { bertEncoder } from './bert.ts'
+import { activationExtremes } from './activation-ranges.ts'
+import type { ActivationRanges } from './activation-ranges.ts'
+import { bertEncoder, linearLayer } from './bert.ts'
 import type { ModelParts } from './bert.ts'
 import type { ModelConfig } from './config.ts'
 import { constantParts } from './constants.ts'
 import type { Precision } from './constants.ts'
 import { classify, pool } from './head.ts'
-import { encoderParameters, headParameters, poolerParameters, resolveWeights } from './weights.ts'
+import type { ModelOutput } from './output.ts'
+import {
+  encoderParameters,
+  headParameters,
+  memberPrefix,
+  poolerParameters,
+  resolveWeights,
+} from './weights.ts'
 import type { ParameterShapes } from './weights.ts'
-
-/** logits [batch, labels]; embedding, the pooled vector before the head, [batch, hidden]; hidden [batch, sequence, hidden]. */
-export type ModelOutput = 'logits' | 'embedding' | 'hidden'
 
 /** The parameters that computing `output` takes, in the order of model files. */
 export function modelParameters(config: ModelConfig, output: ModelOutput): ParameterShapes {
@@ -29,10 +35,12 @@ export function modelParameters(config: ModelConfig, output: ModelOutput): Param
   }
   return new Map([
     ...encoderParameters(config),
-    ...(output !== 'hidden' && config.pooling === 'pooler' ? poolerParameters(config) : []),
+    ...(isPooled(output) && config.pooling === 'pooler' ? poolerParameters(config) : []),
     ...(output === 'logits' ? headParameters(config) : []),
   ])
 }
+
+const isPooled = (output: ModelOutput): boolean => output === 'logits' || output === 'embedding'
 
 /** One label's own model among separate encoders. */
 export const memberConfig = (config: ModelConfig, label: string): ModelConfig => ({
@@ -40,9 +48,6 @@ export const memberConfig = (config: ModelConfig, label: string): ModelConfig =>
   labels: [label],
   separateEncoders: false,
 })
-
-/** What the names of the parameters of a label's own model start with. */
-export const memberPrefix = (index: number): string => `label.${index}.`
 
 /** The tensor `output` of a model over `inputIds` and `attentionMask`, integers [batch, sequence]. */
 export function modelOutput(
@@ -52,8 +57,20 @@ export function modelOutput(
   inputs: { readonly inputIds: Tensor; readonly attentionMask: Tensor },
   output: ModelOutput,
 ): Tensor {
-  if (config.separateEncoders) return memberLogits(g, config, parts, inputs, output)
+  if (config.separateEncoders) return memberOutputs(g, config, parts, inputs, output)
   const { inputIds, attentionMask } = inputs
+  if (output === 'activationExtremes') {
+    const read = new Map<string, Tensor>()
+    const watched: ModelParts = {
+      ...parts,
+      linear: (x, name) => {
+        read.set(name, x)
+        return linearLayer(g, parts, x, name)
+      },
+    }
+    g.within('encoder', () => bertEncoder(g, config, watched, inputIds, attentionMask))
+    return activationExtremes(g, config, read, attentionMask)
+  }
   const tokens = g.within('encoder', () => bertEncoder(g, config, parts, inputIds, attentionMask))
   const shape = g.concat([g.shape(inputIds), g.integers([config.hiddenSize])], 0)
   const hidden = g.cast(g.reshape(tokens, shape), 'float32')
@@ -62,31 +79,34 @@ export function modelOutput(
   return output === 'embedding' ? pooled : g.within('head', () => classify(g, config, parts, pooled))
 }
 
-/** The logits of one model a label, side by side. */
-function memberLogits(
+/** The outputs of one model a label, side by side. */
+function memberOutputs(
   g: GraphBuilder,
   config: ModelConfig,
   parts: ModelParts,
   inputs: Parameters<typeof modelOutput>[3],
   output: ModelOutput,
 ): Tensor {
-  if (output !== 'logits') {
+  if (output !== 'logits' && output !== 'activationExtremes') {
     throw new LabelstreamError(
       'MODEL_UNSUPPORTED',
       'a model with an encoder for each label has no single embedding: start from an encoder',
     )
   }
-  const logits = config.labels.map((label, index) => {
+  const outputs = config.labels.map((label, index) => {
     const prefix = memberPrefix(index)
-    const { linear, parameter } = parts
+    const { linear, lookUp, parameter } = parts
     const own: ModelParts = {
       ...parts,
       parameter: (name) => parameter(`${prefix}${name}`),
+      ...(lookUp === undefined
+        ? {}
+        : { lookUp: (ids: Tensor, name: string) => lookUp(ids, `${prefix}${name}`) }),
       ...(linear === undefined ? {} : { linear: (x: Tensor, name: string) => linear(x, `${prefix}${name}`) }),
     }
     return g.within(`label.${index}`, () => modelOutput(g, memberConfig(config, label), own, inputs, output))
   })
-  return g.concat(logits, 1)
+  return g.concat(outputs, 1)
 }
 
 /** The parameters that follow the precision: everything before pooling. */
@@ -100,14 +120,15 @@ function encoderNames(config: ModelConfig): Set<string> {
 
 /**
  * A model for inference: inputs `input_ids` and `attention_mask`, int32 [batch, sequence], one output named as
- * `output`, float32. The precision is the encoder's; pooling and head are fp32 always. Throws MODEL_CORRUPT
- * naming a missing or mis-shaped tensor, and MODEL_UNSUPPORTED for logits of an encoder that has no head.
+ * `output`, float32. The precision is the encoder's; pooling and head are fp32 always. `ranges` are for int8: without
+ * them a row's numbers depend on its batch. Throws MODEL_CORRUPT naming a missing or mis-shaped tensor, and MODEL_UNSUPPORTED for logits of an encoder that has no head.
  */
 export function modelGraph(
   config: ModelConfig,
   weights: ReadonlyMap<string, StoredTensor>,
   output: ModelOutput,
   precision: Precision = 'fp32',
+  ranges?: ActivationRanges,
 ): Graph {
   if (output === 'logits' && config.labels.length === 0) {
     throw new LabelstreamError(
@@ -121,7 +142,7 @@ export function modelGraph(
     attentionMask: g.input('attention_mask', 'int32', ['batch', 'sequence']),
   }
   const stored = resolveWeights(modelParameters(config, output), weights)
-  const parts = constantParts(g, stored, precision, encoderNames(config))
+  const parts = constantParts(g, stored, precision, encoderNames(config), ranges)
   g.output(output, modelOutput(g, config, parts, inputs, output))
   return g.build()
 }
@@ -132,6 +153,7 @@ export function buildModelGraph(
   weights: ReadonlyMap<string, StoredTensor>,
   output: ModelOutput,
   precision: Precision = 'fp32',
+  ranges?: ActivationRanges,
 ): Uint8Array {
-  return writeOnnx(modelGraph(config, weights, output, precision))
+  return writeOnnx(modelGraph(config, weights, output, precision, ranges))
 }

@@ -59,6 +59,18 @@ export function headParameters(config: ModelConfig): ParameterShapes {
   return shapes
 }
 
+/** What the names of the parameters of a label's own model start with. */
+export const memberPrefix = (index: number): string => `label.${index}.`
+
+/** The encoder's linear layers by name, in the order in which it has them. */
+export function linearLayers(config: ModelConfig): string[] {
+  const names = [...encoderParameters(config)].flatMap(([name, shape]) =>
+    shape.length === 2 && name.startsWith('bert.encoder.') ? [name.replace(/\.weight$/, '')] : [],
+  )
+  if (!config.separateEncoders) return names
+  return config.labels.flatMap((_label, index) => names.map((name) => `${memberPrefix(index)}${name}`))
+}
+
 export const layerPrefix = (layer: number): string => `bert.encoder.layer.${layer}`
 
 /**

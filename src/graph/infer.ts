@@ -233,6 +233,7 @@ export const inferenceRules: { readonly [O in Op]: InferenceRule<O> } = {
     return [{ type: query.type, shape: [batch, sequence, width] }]
   },
 
+  QuantizeLinear: ([x, , zeroPoint]) => [{ type: zeroPoint.type, shape: x.shape }],
   DynamicQuantizeLinear: ([x]) => [
     { type: 'uint8', shape: x.shape },
     { type: 'float32', shape: [] },

@@ -131,6 +131,11 @@ export interface Operators {
     readonly outputs: readonly [Tensor]
   }
   // 8-bit inference
+  QuantizeLinear: {
+    readonly inputs: readonly [x: Tensor, scale: Tensor, zeroPoint: Tensor]
+    readonly attributes: object
+    readonly outputs: readonly [y: Tensor]
+  }
   DynamicQuantizeLinear: {
     readonly inputs: readonly [x: Tensor]
     readonly attributes: object
@@ -190,6 +195,7 @@ export type NonDifferentiableOp =
   | 'And'
   | 'Or'
   | 'Not'
+  | 'QuantizeLinear'
   | 'DynamicQuantizeLinear'
   | 'MatMulInteger'
   | 'DynamicQuantizeMatMul'

@@ -3,6 +3,7 @@ import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'n
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sha256, sha256OfFile } from '../core/digest.ts'
+import { activationRangesFile } from '../encoders/activation-ranges.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import type { ConcretePrecision, SessionRequest } from './messages.ts'
 import { readConfig } from './model-config.ts'
@@ -46,7 +47,8 @@ async function placeOf(request: GraphRequest, precision: ConcretePrecision): Pro
   const { graphFolder, output, expectedDigests } = request
   const files = [expectedDigests['config.json'], expectedDigests['model.safetensors']]
   if (graphFolder === undefined || files.includes(undefined)) return undefined
-  const identity = JSON.stringify([await builderDigest(), files, output, precision])
+  const ranges = expectedDigests[activationRangesFile] ?? null
+  const identity = JSON.stringify([await builderDigest(), files, ranges, output, precision])
   return join(graphFolder, sha256(identity).slice(0, 32))
 }
 

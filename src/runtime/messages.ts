@@ -8,8 +8,11 @@ export type ConcreteProvider = Exclude<Provider, 'auto'>
 export type Precision = 'auto' | 'fp32' | 'int8' | 'fp16'
 export type ConcretePrecision = Exclude<Precision, 'auto'>
 
-/** What the encoder's graph answers with: scores before the sigmoid, or the pooled vector before the head. */
-export type Output = 'logits' | 'embedding'
+/**
+ * What the encoder's graph answers with: scores before the sigmoid, the pooled vector before the head, or how large
+ * what its linear layers read was.
+ */
+export type Output = 'logits' | 'embedding' | 'activationExtremes'
 
 /** Windows as two arrays: the ids of all of them one after the other, and each one's length. */
 export interface PackedWindows {

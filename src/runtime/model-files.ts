@@ -1,3 +1,11 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  activationRangesFile,
+  maxActivationRangesBytes,
+  parseActivationRanges,
+} from '../encoders/activation-ranges.ts'
+import type { ActivationRanges } from '../encoders/activation-ranges.ts'
 import { buildModelGraph } from '../encoders/model.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import { readSafetensors } from '../formats/safetensors.ts'
@@ -15,7 +23,24 @@ export async function buildFromFolder(
   const { folder, output, expectedDigests } = request
   const config = await readConfig(request)
   const weights = await readVerified(folder, 'model.safetensors', maxWeightBytes, expectedDigests)
-  return { config, onnx: buildModelGraph(config, readSafetensors(weights), output, precision) }
+  const ranges = precision === 'int8' ? await readRanges(request, config) : undefined
+  return { config, onnx: buildModelGraph(config, readSafetensors(weights), output, precision, ranges) }
+}
+
+/** Undefined for a folder without: activations are quantised by their own ranges then. */
+async function readRanges(
+  { folder, expectedDigests }: Pick<SessionRequest, 'folder' | 'expectedDigests'>,
+  config: ModelConfig,
+): Promise<ActivationRanges | undefined> {
+  const path = join(folder, activationRangesFile)
+  // where digests are known, a file without one is no part of the model
+  const isThere =
+    Object.keys(expectedDigests).length > 0
+      ? Object.hasOwn(expectedDigests, activationRangesFile)
+      : existsSync(path)
+  if (!isThere) return undefined
+  const bytes = await readVerified(folder, activationRangesFile, maxActivationRangesBytes, expectedDigests)
+  return parseActivationRanges(new TextDecoder().decode(bytes), config, path)
 }
 
 /** A graph with its weights must fit into one protobuf message, and those end at 2 GiB. */

@@ -2,6 +2,7 @@ import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-nod
 import { monotonicMs } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError, messageOf } from '../core/errors.ts'
 import type { ModelConfig } from '../encoders/config.ts'
+import { outputWidth } from '../encoders/output.ts'
 import { padWindows, tilesOf } from './batch.ts'
 import type {
   BatchResult,
@@ -53,7 +54,7 @@ export class EncoderSession {
   /** Builds the graph, starts the first provider that works and runs a few shapes. Throws what went wrong. */
   static async open(request: SessionRequest): Promise<EncoderSession> {
     const { session, config, provider, precision, fallback } = await createSession(request)
-    const width = request.output === 'logits' ? config.labels.length : config.hiddenSize
+    const width = outputWidth(config, request.output)
     const info: SessionInfo = {
       provider,
       precision,

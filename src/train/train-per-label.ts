@@ -1,5 +1,6 @@
 import { LabelstreamError } from '../core/errors.ts'
-import { memberConfig, memberPrefix, modelParameters } from '../encoders/model.ts'
+import { memberConfig, modelParameters } from '../encoders/model.ts'
+import { memberPrefix } from '../encoders/weights.ts'
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import { type Tensor, writeSafetensors } from '../formats/safetensors.ts'
 import type { TokenRows } from './encoder-batches.ts'

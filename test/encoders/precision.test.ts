@@ -5,6 +5,11 @@ import { test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
 import { readModelConfig } from '../../src/encoders/config.ts'
 import type { Precision } from '../../src/encoders/constants.ts'
+import {
+  type ActivationRanges,
+  activationRangesJson,
+  parseActivationRanges,
+} from '../../src/encoders/activation-ranges.ts'
 import { buildModelGraph, modelGraph } from '../../src/encoders/model.ts'
 import { quantizeRows } from '../../src/encoders/quantize.ts'
 import { readSafetensors } from '../../src/formats/safetensors.ts'
@@ -19,12 +24,14 @@ const inputIds = [
   [101, 2026, 6040, 2003, 2000, 4553, 2000, 5660, 102],
   [101, 7592, 102, 0, 0, 0, 0, 0, 0],
 ]
-async function embed(precision: Precision, rows = inputIds): Promise<number[][]> {
-  const feeds = {
-    input_ids: int32Matrix(rows),
-    attention_mask: int32Matrix(rows.map((row) => row.map((id) => Math.sign(id)))),
-  }
-  const { embedding } = await runOnce(buildModelGraph(config, weights, 'embedding', precision), feeds)
+const feedsOf = (rows: readonly (readonly number[])[]) => ({
+  input_ids: int32Matrix(rows),
+  attention_mask: int32Matrix(rows.map((row) => row.map((id) => Math.sign(id)))),
+})
+
+async function embed(precision: Precision, rows = inputIds, ranges?: ActivationRanges): Promise<number[][]> {
+  const graph = buildModelGraph(config, weights, 'embedding', precision, ranges)
+  const { embedding } = await runOnce(graph, feedsOf(rows))
   assert.ok(embedding !== undefined)
   const width = config.hiddenSize
   return rows.map((_, row) => embedding.values.slice(row * width, (row + 1) * width))
@@ -52,6 +59,39 @@ test('int8 vectors depend on what else is in the batch, within a cosine of 0.96;
     const alone = await embed(precision, [inputIds[1]?.slice(0, 3) ?? []])
     assert.ok(cosine(alone[0] ?? [], together[1] ?? []) > nearest)
   }
+})
+
+/** As `retrain` makes them, of the two texts. */
+async function measuredRanges(): Promise<ActivationRanges> {
+  const graph = buildModelGraph(config, weights, 'activationExtremes')
+  const { activationExtremes: extremes } = await runOnce(graph, feedsOf(inputIds))
+  assert.ok(extremes !== undefined)
+  const width = extremes.values.length / 2
+  const rows = [0, 1].map((row) => Float32Array.from(extremes.values.slice(row * width, (row + 1) * width)))
+  return parseActivationRanges(activationRangesJson(config, rows), config, 'activation-ranges.json')
+}
+
+test('with fixed ranges int8 points where fp32 does, and a vector does not depend on what else is in the batch', async () => {
+  const ranges = await measuredRanges()
+  const [exact, together] = [await embed('fp32'), await embed('int8', inputIds, ranges)]
+  const alone = await embed('int8', [inputIds[1]?.slice(0, 3) ?? []], ranges)
+  exact.forEach((vector, row) => {
+    assert.ok(cosine(vector, together[row] ?? []) > 0.96)
+  })
+  assert.ok(cosine(alone[0] ?? [], together[1] ?? []) > 0.9999)
+  const { nodes } = modelGraph(config, weights, 'embedding', 'int8', ranges)
+  const count = (op: string): number => nodes.filter((node) => node.op === op).length
+  assert.equal(count('QuantizeLinear'), 4 * config.layers)
+  assert.equal(count('DynamicQuantizeLinear'), 0)
+})
+
+test('extremes of a text are those of its own tokens, whatever it is padded to', async () => {
+  const graph = buildModelGraph(config, weights, 'activationExtremes')
+  const { activationExtremes: together } = await runOnce(graph, feedsOf(inputIds))
+  const { activationExtremes: alone } = await runOnce(graph, feedsOf([inputIds[1]?.slice(0, 3) ?? []]))
+  const width = 2 * 6 * config.layers
+  assert.equal(alone?.values.length, width)
+  assert.ok(largestDifference(alone.values, together?.values.slice(width) ?? []) < 1e-3)
 })
 
 test('a linear layer that reads what another one reads shares its quantisation', () => {

@@ -174,6 +174,7 @@ const cases: { readonly [O in Op]: (g: GraphBuilder) => readonly Tensor[] } = {
     const mask = g.input('d', 'float32', ['batch', 1, 'sequence', 'sequence'])
     return g.apply('Attention', [q, k, v, mask], { q_num_heads: 2, kv_num_heads: 2 })
   },
+  QuantizeLinear: (g) => g.apply('QuantizeLinear', [floats(g), g.scalar(0.1), g.scalar(128, 'uint8')], {}),
   DynamicQuantizeLinear: (g) => g.apply('DynamicQuantizeLinear', [floats(g)], {}),
   MatMulInteger: (g) =>
     g.apply(
