@@ -150,26 +150,6 @@ test('predictions are one line a row in the order of the data', async (t) => {
   assert.equal(predictions[0]?.labels.length, 2)
 })
 
-test('a candidate with a new label is compared with the champion on the labels that both have', async (t) => {
-  const settings = await options(t)
-  const champion = await retrain(settings)
-  assert.equal(champion.promoted, true)
-  const texts = data.texts.map((row, place) =>
-    place % 5 === 0 ? { ...row, labels: new Map([...row.labels, ['fifth', 1] as const]) } : row,
-  )
-  const withNewLabel = { ...settings, data: { source: 'with a new label', texts } }
-  const worse = await retrain({ ...withNewLabel, hyperparameters: { epochs: 1, learningRate: 1e-6 } })
-  assert.equal(worse.gate.passed, false)
-  assert.match(worse.gate.reasons.join('; '), /on the 2 labels that both have: 1 are new, 0 are no more$/)
-  assert.deepEqual(Object.keys(worse.metrics.perLabel).sort(), ['animal', 'fifth', 'vehicle'])
-  const good = await retrain(withNewLabel)
-  assert.equal(good.promoted, true)
-
-  const others = data.texts.map((row) => ({ ...row, labels: new Map([['other', 1]]) }))
-  const apart = await retrain({ ...settings, data: { source: 'other labels', texts: others } })
-  assert.match(apart.gate.reasons.join('; '), /has other labels; nothing to compare$/)
-})
-
 test('what cannot be trained is refused before any work, and an abort leaves no version', async (t) => {
   const settings = await options(t)
   await throwsCode(() => retrain({ ...settings, strategy: 'frozen' }), 'SETTING_INVALID', /frozen-linear/)
