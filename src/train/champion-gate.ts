@@ -1,4 +1,4 @@
-import type { Matrix } from '../evaluation/matrix.ts'
+import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import { readChampion } from '../models/champion.ts'
 import { openModel } from '../models/folder.ts'
 import { decideAll } from '../models/score-matrix.ts'
@@ -6,7 +6,10 @@ import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import { type Dataset, targetsOf } from './dataset.ts'
 import { type Contender, type GateResult, compareWithChampion } from './gate.ts'
 
-/** Lets the champion score the same rows and compares. Passes without a champion, or when the labels changed. */
+/**
+ * Lets the champion score the same rows and compares, on the labels that both have: new ones cannot be worse. Passes
+ * without a champion, or when it shares no label.
+ */
 export async function passGate(
   { name, modelsFolder, runner }: { name: string; modelsFolder: string; runner: TextRunnerOptions },
   candidate: Contender,
@@ -16,32 +19,56 @@ export async function passGate(
   const version = await readChampion(modelsFolder, name)
   if (version === undefined) return { passed: true, reasons: ['there is no champion to compare with'] }
   const champion = await openModel(`${name}@${version}`, modelsFolder)
-  const places = rows.labels.map((label) => champion.labels.indexOf(label))
-  if (champion.labels.length !== rows.labels.length || places.includes(-1)) {
+  const shared = rows.labels.filter((label) => champion.labels.includes(label))
+  if (shared.length === 0) {
     return { passed: true, reasons: [`the champion ${version} has other labels; nothing to compare`] }
   }
   const texts = await TextRunner.start(champion, 'logits', { ...runner, precision: 'fp32' })
   const logits = await texts.run(rows.rows.map(({ text }) => text)).finally(() => texts.close())
-  const { scores } = decideAll(champion.decision, logits.values)
-  const thresholds = champion.decision.labels.map(({ threshold }) => threshold)
-  return compareWithChampion(
-    candidate,
-    {
-      scores: columnsOf(scores, places),
-      thresholds: places.map((place) => thresholds[place] ?? 0.5),
-    },
-    targetsOf(rows),
+  const { decision } = champion
+  const ours = shared.map((label) => rows.labels.indexOf(label))
+  const theirs = shared.map((label) => champion.labels.indexOf(label))
+  const result = compareWithChampion(
+    columnsOf(candidate, ours),
+    columnsOf(
+      {
+        scores: decideAll(decision, logits.values).scores,
+        thresholds: decision.labels.map(({ threshold }) => threshold),
+      },
+      theirs,
+    ),
+    matrixColumns(targetsOf(rows), ours),
     seed,
   )
+  return { ...result, reasons: [...result.reasons, ...differences(shared, rows.labels, champion.labels)] }
 }
 
-/** The columns in another order: labels are compared by name. */
-function columnsOf(scores: Matrix, places: readonly number[]): Matrix {
-  const values = new Float32Array(scores.values.length)
-  for (let row = 0; row < scores.rows; row++) {
+/** What was left out of the comparison, in a sentence. */
+function differences(
+  shared: readonly string[],
+  ours: readonly string[],
+  theirs: readonly string[],
+): string[] {
+  const added = ours.length - shared.length
+  const removed = theirs.length - shared.length
+  if (added === 0 && removed === 0) return []
+  return [
+    `compared on the labels that both have (${shared.length}); new: ${added}, no longer there: ${removed}`,
+  ]
+}
+
+const columnsOf = ({ scores, thresholds }: Contender, places: readonly number[]): Contender => ({
+  scores: matrixColumns(scores, places),
+  thresholds: places.map((place) => thresholds[place] ?? 0.5),
+})
+
+/** Some columns, in the order of their places. */
+function matrixColumns({ rows, columns, values }: Matrix, places: readonly number[]): Matrix {
+  const chosen = new Float32Array(rows * places.length)
+  for (let row = 0; row < rows; row++) {
     places.forEach((place, column) => {
-      values[row * scores.columns + column] = scores.values[row * scores.columns + place] ?? NaN
+      chosen[row * places.length + column] = values[row * columns + place] ?? NaN
     })
   }
-  return { ...scores, values }
+  return matrix(rows, places.length, chosen)
 }

@@ -4,8 +4,9 @@ const similarity = { numerator: 7, denominator: 10 } as const
 /** Words of a text that are looked at: training and scoring read hardly further. */
 const maxWords = 512
 
-/** A word pair that more texts share than this is followed to the latest of them only: it bounds the work a text. */
+/** What bounds the work a text: texts that are looked up by one of its word pairs, and texts it is compared with. */
 const maxFollowed = 1_000
+const maxCompared = 200
 
 /** Text without case, punctuation and spacing; what has no letters or digits stays as it is. */
 export function normalText(text: string): string {
@@ -24,11 +25,11 @@ export interface PairVisitor {
 }
 
 /**
- * Finds the pairs of normalised texts (`normalText`, each given once) that are near-duplicates. Every pair is found,
- * except among more than 1,000 texts that share a word pair which is rare for them. The time grows with the number
- * of texts times their length, since of each text only its rarest word pairs are looked up: texts that are as
- * similar share one of them (prefix filter; Bayardo, Ma and Srikant 2007, "Scaling up all pairs similarity search",
- * with the shorter indexed prefix of Xiao et al. 2008).
+ * Finds the pairs of normalised texts (`normalText`, each given once) that are near-duplicates. Every pair is found
+ * as long as no text shares its rarest word pairs with more than 200 others of about its length; of more, it is
+ * compared with 200. The time grows with the number of texts times their length: of each text only its rarest word
+ * pairs are looked up, and texts that are as similar share one of them (prefix filter; Bayardo, Ma and Srikant 2007,
+ * "Scaling up all pairs similarity search", with the shorter indexed prefix of Xiao et al. 2008).
  */
 export function visitNearDuplicates(normalTexts: readonly string[], { skip, found }: PairVisitor): void {
   const { starts, tokens } = tokenSets(normalTexts)
@@ -42,7 +43,8 @@ export function visitNearDuplicates(normalTexts: readonly string[], { skip, foun
     const start = starts[text] ?? 0
     const size = sizeOf(text)
     const probed = start + size - atLeast(size, similarity.numerator, similarity.denominator) + 1
-    for (let place = start; place < probed; place++) {
+    let left = maxCompared
+    for (let place = start; place < probed && left > 0; place++) {
       index.forLatest(tokens[place] ?? 0, maxFollowed, (other) => {
         const otherSize = sizeOf(other)
         // Texts come by size, so the ones before it are shorter still.
@@ -50,6 +52,7 @@ export function visitNearDuplicates(normalTexts: readonly string[], { skip, foun
         if (lastSeenBy[other] === text) return true
         lastSeenBy[other] = text
         if (skip(text, other)) return true
+        left--
         const needed = atLeast(
           size + otherSize,
           similarity.numerator,
@@ -59,7 +62,7 @@ export function visitNearDuplicates(normalTexts: readonly string[], { skip, foun
         if (sharesAtLeast(tokens, { start, size }, { start: otherStart, size: otherSize }, needed)) {
           found(text, other)
         }
-        return true
+        return left > 0
       })
     }
     // Later texts are at least as long, so they share more of this one.

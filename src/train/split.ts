@@ -1,5 +1,6 @@
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
+import { isPositive } from '../evaluation/matrix.ts'
 import { type Dataset, type Row, positivesOf } from './dataset.ts'
 import {
   type Move,
@@ -18,9 +19,6 @@ export interface SplitByHash extends Split {
   /** What the hash alone would have done otherwise, a line each. */
   readonly notes: readonly string[]
 }
-
-/** Targets from here on count as positives. */
-const positiveTarget = 0.5
 
 /**
  * Parts by the hash of each row's id: a row keeps its part while the data grows around it. Near-duplicates stay
@@ -60,7 +58,7 @@ function rowGroups(rows: readonly Row[], groupOf: Uint32Array): RowGroup[] {
     if (leader === undefined || compareIds(id, leader) < 0) leaders[group] = id
     const labels = (positives[group] ??= new Set())
     targets.forEach((target, label) => {
-      if (target >= positiveTarget) labels.add(label)
+      if (isPositive(target)) labels.add(label)
     })
   })
   return leaders.map((leader, group) => ({
