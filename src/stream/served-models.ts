@@ -58,12 +58,15 @@ export class ServedModels {
    */
   swap(scorer: Scorer): Promise<void> {
     const next = new ModelWork(scorer, this.#options, this.#effects)
-    if (this.#draining) next.drain()
-    if (this.#closed) next.close()
     const before = this.#current
+    this.#current = next
+    if (this.#draining) next.drain()
+    if (this.#closed) {
+      next.close()
+      return Promise.resolve()
+    }
     const left = promiseWithSettlers()
     this.#leaving.set(before, left)
-    this.#current = next
     before.drain()
     this.pump()
     return left.promise
