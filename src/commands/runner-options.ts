@@ -1,4 +1,5 @@
 import type { TextRunnerOptions } from '../models/text-runner.ts'
+import { defaultBudgetTokens } from '../stream/batch-budget.ts'
 import type { Settings } from '../settings/catalogue.ts'
 import type { Logger } from '../telemetry/log.ts'
 
@@ -10,7 +11,7 @@ export function runnerOptionsOf(settings: Settings, log: Logger): TextRunnerOpti
     threads: settings['runtime.threads'],
     deadlineMs: settings['runtime.deadlineMs'],
     tokenizerThreads: settings['text.threads'],
-    budgetTokens: settings['batch.budgetTokens'],
+    budgetTokens: settings['batch.budgetTokens'] || defaultBudgetTokens,
     maxWindows: settings['text.maxWindows'],
     strideTokens: settings['text.strideTokens'],
     onLog: (level, message) => {

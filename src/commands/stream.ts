@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { readSecret } from '../core/files.ts'
 import { writerSchemas } from '../formats/avro-value.ts'
 import { deadLetter } from '../formats/dead-letter.ts'
@@ -9,6 +10,7 @@ import { Reader } from '../kafka/reader.ts'
 import { type Model, openModel } from '../models/folder.ts'
 import type { Settings } from '../settings/catalogue.ts'
 import type { ModelReload } from '../stream/model-reload.ts'
+import { chooseBudget } from '../stream/batch-budget.ts'
 import { Pipeline } from '../stream/pipeline.ts'
 import type { PipelineTotals } from '../stream/totals.ts'
 import { Serving } from '../stream/serving.ts'
@@ -119,7 +121,7 @@ export class Stream {
         {
           topics: { scores: settings['output.topic'], deadLetters: settings['deadLetters.topic'] },
           limits: {
-            budgetTokens: settings['batch.budgetTokens'],
+            budgetTokens: settings['batch.budgetTokens'] || (await budgetOf(serving, settings, log)),
             maxRows: settings['batch.maxRows'],
             maxWaitMs: settings['batch.maxWaitMs'],
           },
@@ -233,6 +235,26 @@ export class Stream {
 async function closeStarted(starting: Promise<{ close(): Promise<void> }>): Promise<void> {
   const [started] = await Promise.allSettled([starting])
   if (started.status === 'fulfilled') await started.value.close()
+}
+
+/** The token budget that is fastest here. */
+async function budgetOf(
+  { inference, model, scorer }: Serving,
+  settings: Settings,
+  log: Logger,
+): Promise<number> {
+  const { budgetTokens, why } = await chooseBudget(
+    {
+      session: inference,
+      info: inference.info,
+      threads: settings['runtime.threads'],
+      modelDigest: model.digest,
+      maxTokens: scorer.maxTokens,
+    },
+    join('.labelstream', 'cache'),
+  )
+  log.info('batch budget chosen', { budgetTokens, why })
+  return budgetTokens
 }
 
 /** The token that metrics ask for; a warning where nothing keeps other machines from reading them. */

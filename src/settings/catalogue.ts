@@ -99,9 +99,9 @@ export const catalogue = {
     default: 2_000,
     help: 'So many outcomes make a transaction without waiting.',
   }),
-  'batch.budgetTokens': setting(z.int().min(16).max(1_048_576), {
+  'batch.budgetTokens': setting(z.int().min(0).max(1_048_576), {
     default: 1_024,
-    help: 'Most padded tokens (rows x longest row) in one batch. Small is fast on CPU, large on GPU.',
+    help: 'Most padded tokens (rows x longest row) in one batch. Small is fast on CPU, large on GPU. 0 takes the fastest of a few that the first start of a stream with a model tries for a second; elsewhere 0 is 1024.',
   }),
   'batch.maxRows': setting(z.int().min(1).max(65_536), { default: 256, help: 'Most windows in one batch.' }),
   'batch.maxWaitMs': setting(milliseconds(0, 10_000), {
