@@ -4,7 +4,8 @@ import {
   confusedPairs,
   labelConfusion,
 } from '../evaluation/label-confusion.ts'
-import { type Drawing, type PlotData, type Table, sheet } from './report-drawing.ts'
+import type { Drawing, PlotData, Table } from './report-drawing.ts'
+import { sheet } from './svg-plots.ts'
 
 /** More labels than this are no picture; a table names the pairs that are confused most. */
 const maxHeatMapLabels = 40

@@ -1,6 +1,6 @@
-import type { EChartsCoreOption } from 'echarts/core'
 import type { Matrix } from '../evaluation/matrix.ts'
 import type { EpochLoss } from './fit-head.ts'
+import type { UndrawnPlot } from './svg-plots.ts'
 
 /** What the plots of a report are drawn from. */
 export interface PlotData {
@@ -23,21 +23,9 @@ export interface Plot {
 }
 
 /** A plot before it is drawn. */
-export type Drawing = Omit<Plot, 'svg'> & {
-  readonly option: EChartsCoreOption
-  readonly width: number
-  readonly height: number
-}
+export type Drawing = Omit<Plot, 'svg'> & UndrawnPlot
 
 export interface Table {
   readonly header: readonly string[]
   readonly rows: readonly (readonly (string | number)[])[]
 }
-
-/** White behind, so that it reads on a dark page and on paper alike. */
-export const sheet = (title: string, left: number): EChartsCoreOption => ({
-  animation: false,
-  silent: true,
-  backgroundColor: '#fff',
-  title: { text: title, left, top: 8, textStyle: { fontSize: 15, color: '#111' } },
-})

@@ -1,38 +1,19 @@
-import type { EChartsCoreOption } from 'echarts/core'
 import { precisionRecallCurve, reliabilityBins } from '../evaluation/curves.ts'
 import { isPositive, knownCells } from '../evaluation/matrix.ts'
 import type { EpochLoss } from './fit-head.ts'
+import { type Points, axis, frame, line, lineSize } from './line-plot.ts'
 import { confusionDrawing } from './report-confusion.ts'
-import { type Drawing, type Plot, type PlotData, sheet } from './report-drawing.ts'
+import type { Drawing, Plot, PlotData } from './report-drawing.ts'
+import { drawSvg } from './svg-plots.ts'
 
-const size = { width: 760, height: 400 }
 const maxCurves = 12
 const maxCurvePoints = 200
-/** Okabe and Ito's colours that stand out on white paper; dashes tell the curves of one colour apart. */
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#000000', '#e69f00']
-const dashes = ['solid', 'dashed'] as const
 
 /**
  * Loss by epoch, precision-recall curves, reliability, and, where a picture can show it, the confusion of labels on the
  * dev part, as SVG without scripts or links.
  */
 export async function reportPlots(data: PlotData): Promise<readonly Plot[]> {
-  // Loaded here, so that only a training pays for it.
-  const [{ init, use }, { HeatmapChart, LineChart }, components, { SVGRenderer }] = await Promise.all([
-    import('echarts/core'),
-    import('echarts/charts'),
-    import('echarts/components'),
-    import('echarts/renderers'),
-  ])
-  const {
-    GridComponent,
-    LegendPlainComponent,
-    MarkLineComponent,
-    TitleComponent,
-    VisualMapContinuousComponent,
-  } = components
-  use([LineChart, HeatmapChart, GridComponent, LegendPlainComponent, MarkLineComponent, TitleComponent])
-  use([VisualMapContinuousComponent, SVGRenderer])
   const confusion = confusionDrawing(data)
   const drawings: readonly Drawing[] = [
     lossDrawing(data),
@@ -40,13 +21,12 @@ export async function reportPlots(data: PlotData): Promise<readonly Plot[]> {
     reliabilityDrawing(data),
     ...(confusion === undefined ? [] : [confusion]),
   ]
-  return drawings.map(({ option, width, height, ...words }) => {
-    const chart = init(null, null, { renderer: 'svg', ssr: true, width, height })
-    chart.setOption(option)
-    const svg = chart.renderToSVGString()
-    chart.dispose()
-    return { svg, ...words }
-  })
+  const pictures = await drawSvg(drawings)
+  return drawings.map(({ alternative, note }, place) => ({
+    svg: pictures[place] ?? '',
+    alternative,
+    ...(note === undefined ? {} : { note }),
+  }))
 }
 
 function lossDrawing({ history, bestEpoch }: PlotData): Drawing {
@@ -71,7 +51,7 @@ function lossDrawing({ history, bestEpoch }: PlotData): Drawing {
   const last = history.at(-1)
   const symbols = history.length <= 40 ? { symbol: 'circle', symbolSize: 5 } : {}
   return {
-    ...size,
+    ...lineSize,
     option: {
       ...frame('Loss by epoch'),
       xAxis: {
@@ -108,7 +88,7 @@ function precisionRecallDrawing({ labels, scores, targets }: PlotData): Drawing 
       ? `Only the ${maxCurves} labels with the most positives in dev are drawn.`
       : 'Labels without a positive in dev have no curve.'
   return {
-    ...size,
+    ...lineSize,
     option: {
       ...frame('Precision and recall on dev, by label'),
       xAxis: { ...axis('recall', 'x'), min: 0, max: 1 },
@@ -136,7 +116,7 @@ function reliabilityDrawing({ scores, targets }: PlotData): Drawing {
       `score ${inWords(meanScore)}: ${inWords(meanTarget)} positive, of ${count}`,
   )
   return {
-    ...size,
+    ...lineSize,
     option: {
       ...frame('Reliability on dev, all labels'),
       xAxis: { ...axis('mean score of the bin', 'x'), min: 0, max: 1 },
@@ -150,8 +130,6 @@ function reliabilityDrawing({ scores, targets }: PlotData): Drawing {
   }
 }
 
-type Points = readonly (readonly [x: number, y: number])[]
-
 /** Every nth point where there are many; the ends are kept. */
 function curvePoints(cells: { scores: Float32Array; targets: Float32Array }): Points {
   const { precision, recall } = precisionRecallCurve(cells.scores, cells.targets) ?? {
@@ -163,45 +141,6 @@ function curvePoints(cells: { scores: Float32Array; targets: Float32Array }): Po
     (_point, place) => place % every === 0 || place === recall.length - 1,
   )
 }
-
-function line(place: number, name: string, data: Points) {
-  const color = colours[place % colours.length]
-  const type = dashes[Math.floor(place / colours.length) % dashes.length]
-  return {
-    type: 'line',
-    name,
-    data,
-    symbol: 'none',
-    lineStyle: { color, type, width: 2 },
-    itemStyle: { color },
-  }
-}
-
-const frame = (title: string): EChartsCoreOption => ({
-  ...sheet(title, 58),
-  legend: {
-    type: 'plain',
-    orient: 'vertical',
-    align: 'left',
-    left: size.width - 190,
-    top: 44,
-    itemWidth: 32,
-    itemStyle: { opacity: 0 },
-    textStyle: { color: '#111', width: 145, overflow: 'truncate' },
-  },
-  grid: { left: 64, right: 200, top: 48, bottom: 52, containLabel: false },
-})
-
-const axis = (name: string, dimension: 'x' | 'y') => ({
-  type: 'value',
-  name,
-  nameLocation: 'middle',
-  nameGap: dimension === 'x' ? 30 : 44,
-  nameTextStyle: { color: '#111' },
-  axisLabel: { color: '#333' },
-  axisLine: { show: true, lineStyle: { color: '#555' } },
-  splitLine: { lineStyle: { color: '#ddd' } },
-})
 
 const inWords = (value: number | undefined): string =>
   value !== undefined && Number.isFinite(value) ? value.toFixed(2) : 'unknown'
