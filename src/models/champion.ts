@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LabelstreamError } from '../core/errors.ts'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { readFileLimited } from '../core/files.ts'
 import { isName, modelFolder, versionFolder } from './names.ts'
 import { verifyFolder } from './verify.ts'
@@ -101,6 +101,6 @@ async function replaceFile(path: string, content: string): Promise<void> {
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written`, { cause: error })
+    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written: ${messageOf(error)}`, { cause: error })
   }
 }

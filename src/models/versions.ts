@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
-import { LabelstreamError } from '../core/errors.ts'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { type ModelDetails, renderCard } from './card.ts'
 import { readChampion } from './champion.ts'
 import type { Decision } from './decision.ts'
@@ -130,7 +130,7 @@ async function writeFolder(
   } catch (error) {
     await rm(temporary, { recursive: true, force: true })
     if (isNotEmpty(error)) return
-    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written`, { cause: error })
+    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written: ${messageOf(error)}`, { cause: error })
   }
 }
 

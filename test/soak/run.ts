@@ -1,14 +1,17 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { monotonicMs, sleep } from '../../src/core/clock.ts'
+import { messageOf } from '../../src/core/errors.ts'
 import { writerSchemas } from '../../src/formats/avro-value.ts'
+import { decodeLabelScores } from '../../src/formats/scores.ts'
 import { committedOffsets, endOffsets } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { promote } from '../../src/models/champion.ts'
 import type { CheckResult, DeliveryMode } from '../fault/checker.ts'
 import { Job } from '../fault/job.ts'
 import type { Member } from '../fault/member.ts'
-import { type FaultWorld, referenceScores } from '../fault/world.ts'
+import { modelReference } from '../fault/reference.ts'
+import type { FaultWorld } from '../fault/world.ts'
 import { type RandomModelSize, writeSmallModel } from '../support/small-model.ts'
 import type { SoakRun, SoakSample } from './report.ts'
 import { parseMetrics, sampleProcess } from './sampler.ts'
@@ -75,8 +78,11 @@ export async function runSoak(world: FaultWorld, options: SoakOptions): Promise<
     // awaited below; what fails in between must not make it unhandled
     production.catch(() => undefined)
     const over = new AbortController()
+    const visits: (string | undefined)[] = []
     const disturbances = [
-      everySo(rebalanceEveryMs, over.signal, () => visit(job)),
+      everySo(rebalanceEveryMs, over.signal, async () => {
+        visits.push(await visit(job).catch((error: unknown) => messageOf(error)))
+      }),
       everySo(promoteEveryMs, over.signal, async (turn) => {
         await promote(models.folder, modelName, models.versions[turn % 2] ?? '')
         say(`version ${(turn % 2) + 1} is the champion, lag ${samples.at(-1)?.lag ?? 0}`)
@@ -84,7 +90,8 @@ export async function runSoak(world: FaultWorld, options: SoakOptions): Promise<
     ]
     const startedMs = monotonicMs()
     const sampling = everySo(sampleEveryMs, over.signal, async () => {
-      const sample = await sampleOf(job, member, (monotonicMs() - startedMs) / 1_000)
+      // a broker that is slow to answer costs a sample
+      const sample = await sampleOf(job, member, (monotonicMs() - startedMs) / 1_000).catch(() => undefined)
       if (sample !== undefined) samples.push(sample)
     })
     await production
@@ -108,7 +115,7 @@ export async function runSoak(world: FaultWorld, options: SoakOptions): Promise<
       promotions,
       reloads,
       samples,
-      checks: [...checks, job.endedByThemselves()],
+      checks: [...checks, job.endedByThemselves(), visitsCheck(visits)],
     }
   } finally {
     await job.kill()
@@ -122,7 +129,13 @@ async function makeModels(world: FaultWorld, size: RandomModelSize): Promise<Mod
   await mkdir(folder)
   const made = [await writeSmallModel(folder, 1, { size }), await writeSmallModel(folder, 2, { size })]
   const references = new Map<string, readonly Readonly<Record<string, number>>[]>()
-  for (const { digest, path } of made) references.set(digest, await referenceScores(path, world.texts))
+  for (const { path } of made) {
+    const { digest, answers } = await modelReference(path, world.texts)
+    references.set(
+      digest,
+      answers.map(({ scores }) => scores),
+    )
+  }
   const versions = made.map(({ version }) => version)
   await promote(folder, modelName, versions[1] ?? '')
   return { folder, versions, reference: (digest, number) => references.get(digest)?.[number] }
@@ -157,12 +170,27 @@ async function everySo(
   }
 }
 
-async function visit(job: Job): Promise<void> {
+async function visit(job: Job): Promise<undefined> {
   const visitor = job.startMember()
-  await visitor.assigned()
-  await sleep(visitMs)
-  visitor.signal('SIGTERM')
-  await visitor.ended(orderlyEndMs)
+  try {
+    await visitor.assigned()
+    await sleep(visitMs)
+    visitor.signal('SIGTERM')
+    await visitor.ended(orderlyEndMs)
+  } finally {
+    if (visitor.running) await visitor.kill()
+  }
+}
+
+/** `visits`: what went wrong with each, undefined for nothing. */
+function visitsCheck(visits: readonly (string | undefined)[]): CheckResult {
+  const failed = visits.filter((visit) => visit !== undefined)
+  return {
+    name: 'a second member joins and leaves',
+    looked: visits.length,
+    broken: failed.length,
+    examples: failed.slice(0, 5),
+  }
 }
 
 async function sampleOf(job: Job, member: Member, seconds: number): Promise<SoakSample | undefined> {
@@ -207,7 +235,9 @@ async function checkAll(job: Job, reference: Reference): Promise<{ inputs: numbe
   const tally = new SoakTally(job.options.mode, ends, reference)
   for await (const message of readRange(client, input)) tally.input(message)
   const schemas = writerSchemas()
-  for await (const message of readRange(client, scores)) await tally.score(message, schemas)
+  for await (const { value } of readRange(client, scores)) {
+    tally.score(await decodeLabelScores(value ?? Buffer.of(), schemas))
+  }
   for await (const message of readRange(client, deadLetters)) tally.deadLetter(message)
   const committed = await committedOffsets(client, job.group, input)
   const behind = [...ends].filter(([partition, end]) => end > 0 && committed.get(partition) !== end)

@@ -1,7 +1,6 @@
-import type { WriterSchemas } from '../../src/formats/avro-value.ts'
 import { deadLetterReason } from '../../src/formats/dead-letter.ts'
 import type { SourceMessage } from '../../src/formats/message.ts'
-import { decodeLabelScores, type LabelScores } from '../../src/formats/scores.ts'
+import type { LabelScores } from '../../src/formats/scores.ts'
 import type { CheckResult, DeliveryMode } from '../fault/checker.ts'
 import { expectationOf, textNumberOf } from '../fault/texts.ts'
 
@@ -57,8 +56,7 @@ export class SoakTally {
     if (expected === 'score') tally.textNumbers[message.offset] = textNumberOf(message)
   }
 
-  async score(message: SourceMessage, schemas: WriterSchemas): Promise<void> {
-    const event = await decodeLabelScores(message.value ?? Buffer.of(), schemas)
+  score(event: LabelScores): void {
     const { partition, offset } = event.source
     const tally = this.#count('score', partition, offset)
     if (tally === undefined) return
