@@ -11,6 +11,7 @@ import { decideAll } from '../models/score-matrix.ts'
 import { int8DecisionFile } from '../models/served-precision.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import { writeVersion } from '../models/versions.ts'
+import { withActivationRanges } from './activation-ranges.ts'
 import { passGate } from './champion-gate.ts'
 import { type CheckedRows, findInTraining } from './check-labels.ts'
 import { type Dataset, targetsOf } from './dataset.ts'
@@ -140,7 +141,12 @@ export async function retrain(
   const fitted = await trainersOf[strategy.trains](run)
   checkInterrupted(options.signal)
   onProgress({ phase: 'compare', done: 0, total: 1 })
-  const modelFiles = await versionFiles(run, configJson, fitted)
+  const modelFiles = await withActivationRanges(
+    { files: await versionFiles(run, configJson, fitted), maxTokens: run.maxTokens },
+    run.config,
+    prepared.split.train,
+    run.runner,
+  )
   const trained = await withServedLogits(fitted, modelFiles, run)
   const outcome = await judge(options, prepared, trained)
   checkInterrupted(options.signal)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { activationRangesFile } from '../../src/encoders/activation-ranges.ts'
 import { openModel } from '../../src/models/folder.ts'
 import { autoPrecisionOnCpu } from '../../src/models/served-precision.ts'
 import { defaultTextRunner } from '../../src/models/text-runner.ts'
@@ -59,6 +60,22 @@ test('a checked version records how far int8 is from fp32, has thresholds for it
   await serving.close()
   assert.equal(serving.scorer.model.precision, int8Check.passed ? 'int8' : 'fp32')
   assert.equal(autoPrecisionOnCpu(model.manifest), int8Check.passed ? 'int8' : 'fp32')
+})
+
+test('in int8 a version brings the ranges of its activations, and a text scores the same alone and in company', async () => {
+  const settings = await options(false)
+  const { path } = await retrain(settings)
+  const model = await openModel(path, settings.modelsFolder)
+  assert.ok(Object.hasOwn(model.fileDigests, activationRangesFile))
+  const serving = await Serving.start(model, { ...settings.runner, precision: 'int8', maxTokens: 0 })
+  const text = 'the lamp in the garden'
+  const company = [text, 'a red chair', 'the door in the office and the box and the bag and a clock']
+  const [alone] = await serving.score([text])
+  const [together] = await serving.score(company)
+  await serving.close()
+  alone?.scores.forEach((score, column) => {
+    assert.ok(Math.abs(score - (together?.scores[column] ?? NaN)) < 1e-3)
+  })
 })
 
 test('nobody asked: nothing is compared, and auto is fp32', async () => {
