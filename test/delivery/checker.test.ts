@@ -18,12 +18,13 @@ const input = (offset: number): SourceMessage => ({
 const inputs = [0, 1, 2, 3].map(input)
 
 const score = (offset: number, first = offset / 10, digest = 'd'): Evidence['scores'][number] => ({
-  message: input(offset),
+  message: { ...input(offset), headers: { 'labelstream-model': 'm@1' } },
   event: {
     eventId: `texts/0/${offset}`,
     source: { topic: 'texts', partition: 0, offset, timestamp: 0 },
     model: { name: 'm', version: '1', digest, precision: 'fp32' },
-    scores: { first },
+    scores: { first, second: 0.9 },
+    labels: ['second'],
   } as unknown as LabelScores,
 })
 const letter = (offset: number): SourceMessage => ({
@@ -43,7 +44,10 @@ const right: Evidence = {
     { partition: 0, offset: 4 },
   ],
   ends: new Map([[0, 4]]),
-  reference: ({ offset }, digest) => (digest === 'd' ? { first: offset / 10 } : undefined),
+  reference: ({ offset }, digest) =>
+    digest === 'd'
+      ? { version: '1', scores: { first: offset / 10, second: 0.9 }, labels: ['second'] }
+      : undefined,
 }
 
 const broken = (change: Partial<Evidence>): string[] =>
@@ -56,7 +60,7 @@ const ahead = 'committed offsets are not ahead of the output'
 const once = 'a read_committed reader sees each input once'
 const order = 'outcomes of a partition come in the order of its inputs'
 const kind = 'texts are scored and only poison is dead-lettered'
-const model = 'scores are those of the model whose digest the event names'
+const model = 'scores, decision and version are those of the model whose digest the event names'
 const back = 'committed offsets never go back'
 
 test('a run as it should be breaks nothing', () => {
@@ -78,6 +82,21 @@ test('every broken promise is found, each by its own check', () => {
   assert.deepEqual(broken({ deadLetters: [changed] }), ['dead letters are byte for byte their inputs'])
   assert.deepEqual(broken({ commits: [...right.commits, ...right.commits] }), [back])
   assert.deepEqual(broken({ scores: [...right.scores, score(9)] }), ['every outcome belongs to an input'])
+})
+
+test('an event is of one model in all that it says: scores, their labels, decision, version and header', () => {
+  const { message, event } = score(3)
+  const of = (change: Partial<LabelScores>, headers = message.headers): string[] =>
+    broken({
+      scores: [score(0), score(1), { message: { ...message, headers }, event: { ...event, ...change } }],
+    })
+  assert.deepEqual(of({}), [])
+  assert.deepEqual(of({ labels: [] }), [model])
+  assert.deepEqual(of({ labels: ['first', 'second'] }), [model])
+  assert.deepEqual(of({ scores: { ...event.scores, third: 0.1 } }), [model])
+  assert.deepEqual(of({ scores: { first: 0.3 } }), [model])
+  assert.deepEqual(of({ model: { ...event.model, version: '2' } }), [model])
+  assert.deepEqual(of({}, { 'labelstream-model': 'm@2' }), [model])
 })
 
 test('at least once, repetitions are allowed and the first occurrences still come in order', () => {

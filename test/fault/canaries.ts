@@ -5,9 +5,10 @@ import { packageRoot } from '../../src/core/paths.ts'
 import type { DeliveryMode } from './checker.ts'
 import type { Fault } from './fault.ts'
 import { runScenario } from './scenario.ts'
-import { freezeInference, killInference } from './scenarios/inference.ts'
+import { freezeInference } from './scenarios/inference.ts'
 import { freezeMember } from './scenarios/processes.ts'
 import { killWhileWritesWait, loseCommitReplies } from './scenarios/protocol.ts'
+import { promoteOther } from './scenarios/reload.ts'
 import type { FaultWorld } from './world.ts'
 
 /** One fault put into the program on purpose, which the harness has to find. */
@@ -18,6 +19,7 @@ interface Canary {
   /** Enough to have work in hand at any moment. */
   readonly messages?: number
   readonly settings?: Readonly<Record<string, number>>
+  readonly followsChampion?: boolean
   /** The check that must be broken. */
   readonly caughtBy: RegExp
   readonly patches: readonly { readonly file: string; readonly from: string; readonly to: string }[]
@@ -82,16 +84,21 @@ const canaries: readonly Canary[] = [
   {
     name: 'model-not-pinned-to-a-batch',
     mode: 'at-least-once',
-    faults: { killInference },
-    caughtBy: /scores are those of the model/,
+    faults: { promoteOther },
+    followsChampion: true,
+    settings: { 'batch.maxRows': 4, 'stream.cacheEntries': 0 },
+    caughtBy: /those of the model whose digest the event names/,
     patches: [
       {
-        // as if a reload had swapped the session under a batch: the other model's values, this model's name
-        file: 'stream/scoring.js',
-        from: 'if (result.width !== labels',
-        to: `const runs = (globalThis.runsSoFar = (globalThis.runsSoFar ?? 0) + 1);
-    if (runs > 20) result.values.forEach((value, index) => (result.values[index] = -value));
-    if (result.width !== labels`,
+        // what comes back from inference is decided and signed by the model that serves by then
+        file: 'stream/model-work.js',
+        from: 'this.#builder = new ScoreBuilder(scorer, encodeScores, metrics);',
+        to: 'this.#builder = globalThis.builderNow = new ScoreBuilder(scorer, encodeScores, metrics);',
+      },
+      {
+        file: 'stream/model-work.js',
+        from: 'outcomes.scored(message, this.#builder)',
+        to: 'outcomes.scored(message, globalThis.builderNow)',
       },
     ],
   },
@@ -176,6 +183,7 @@ async function runCanary(
             proxied: true,
             cliFile: join(folder, 'cli.js'),
             settings: canary.settings ?? {},
+            followsChampion: canary.followsChampion ?? false,
           },
         ],
       },

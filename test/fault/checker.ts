@@ -1,6 +1,7 @@
 import { deadLetterReason } from '../../src/formats/dead-letter.ts'
 import type { MessageHeaders, SourceMessage } from '../../src/formats/message.ts'
 import type { LabelScores } from '../../src/formats/scores.ts'
+import type { ModelAnswer } from './reference.ts'
 
 export type DeliveryMode = 'at-least-once' | 'exactly-once'
 
@@ -20,8 +21,8 @@ export interface Evidence {
   readonly commits: readonly { readonly partition: number; readonly offset: number }[]
   /** Input partition to end offset. */
   readonly ends: ReadonlyMap<number, number>
-  /** What the model of this digest says of an input, label by label; undefined when it is none of ours. */
-  readonly reference: (input: SourceMessage, digest: string) => Readonly<Record<string, number>> | undefined
+  /** What the model of this digest says of an input; undefined when it is none of those that may serve. */
+  readonly reference: (input: SourceMessage, digest: string) => ModelAnswer | undefined
 }
 
 /** One invariant and how often it was broken. */
@@ -170,20 +171,36 @@ const commitsGoForward: Check = ({ commits }) => {
 }
 
 const scoresAreTheModels: Check = ({ inputs, scores, expectation, reference }) => {
-  const tally = new Tally('scores are those of the model whose digest the event names')
+  const tally = new Tally('scores, decision and version are those of the model whose digest the event names')
   const byId = new Map(inputs.map((input) => [idOf(input), input]))
-  for (const { event } of scores) {
+  for (const { event, message } of scores) {
     const input = byId.get(event.eventId)
     if (input === undefined || expectation(input) !== 'score') continue
-    const expected = reference(input, event.model.digest)
-    const close =
-      expected !== undefined &&
-      Object.entries(expected).every(
-        ([label, value]) => Math.abs((event.scores[label] ?? NaN) - value) < 1e-3,
-      )
-    tally.look(close, () => `${event.eventId} has scores of another text or model`)
+    const answer = reference(input, event.model.digest)
+    const { name, version } = event.model
+    const own =
+      answer?.version === version &&
+      String(message.headers['labelstream-model']) === `${name}@${version}` &&
+      Object.keys(event.scores).length === Object.keys(answer.scores).length &&
+      Object.entries(answer.scores).every(
+        ([label, value]) => Math.abs((event.scores[label] ?? NaN) - value) < closeEnough,
+      ) &&
+      decidedAlike(event, answer)
+    tally.look(own, () => `${event.eventId} has scores of another text or model`)
   }
   return tally.result
+}
+
+/** Batching changes the last bits of a score. */
+const closeEnough = 1e-3
+
+/** The same labels in the order of their scores; two scores that are next to each other may change places. */
+function decidedAlike({ labels, scores }: LabelScores, answer: ModelAnswer): boolean {
+  const sameLabels = [...labels].sort().join('\0') === [...answer.labels].sort().join('\0')
+  return (
+    sameLabels &&
+    labels.every((label, index) => (scores[label] ?? 0) <= (scores[labels[index - 1] ?? label] ?? 1))
+  )
 }
 
 const always = [

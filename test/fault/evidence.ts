@@ -12,7 +12,8 @@ import type { FaultWorld } from './world.ts'
 
 /** What Kafka holds of a job now; the committed offsets are read first. */
 export async function evidenceOf(job: Job): Promise<Evidence> {
-  const { client, reference, modelDigest } = job.world
+  const { client, models } = job.world
+  const served = job.options.followsChampion === true ? models : [models[0]]
   const { input, scores, deadLetters } = job.topics
   const committed = await committedOffsets(client, job.group, input)
   const ends = await endOffsets(client, input)
@@ -33,7 +34,8 @@ export async function evidenceOf(job: Job): Promise<Evidence> {
     committed,
     commits: await commitsOf(client, job.group, input),
     ends,
-    reference: (message, digest) => (digest === modelDigest ? reference[textNumberOf(message)] : undefined),
+    reference: (message, digest) =>
+      served.find((model) => model.digest === digest)?.answers[textNumberOf(message)],
   }
 }
 

@@ -27,6 +27,8 @@ export interface JobOptions {
   readonly proxied?: boolean
   /** Whether the members have a schema registry. */
   readonly registry?: boolean
+  /** Whether the members serve whichever version is promoted; else it is the first one for good. */
+  readonly followsChampion?: boolean
   /** Instead of texts with some poison among them. */
   readonly message?: (random: Random, texts: readonly string[]) => OutgoingMessage
   /** A few among the others, evenly spread. */
@@ -145,7 +147,7 @@ export class Job {
   }
 
   startMember(untilEnd = false): Member {
-    const { proxies, kafka, folder, registry, memberSettings, modelFolder } = this.world
+    const { proxies, kafka, folder, registry, memberSettings, modelsFolder, models } = this.world
     const { proxied, mode, cliFile, settings } = this.options
     const { brokers } = proxied === true ? proxies : kafka
     const name = `${this.options.name}-${++this.#started}`
@@ -166,7 +168,9 @@ export class Job {
         'deadLetters.topic': this.topics.deadLetters,
         ...(this.options.registry === true ? { 'registry.url': registry.url } : {}),
         group: this.group,
-        model: modelFolder,
+        ...(this.options.followsChampion === true
+          ? { model: 'small', 'models.folder': modelsFolder, 'models.pollMs': 100 }
+          : { model: models[0].folder }),
         delivery: mode,
         'runtime.provider': 'cpu',
         'runtime.precision': 'fp32',

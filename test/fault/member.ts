@@ -64,13 +64,29 @@ export class Member {
 
   /** The inference process's id, as far as the system tells: the first child. */
   get inferencePid(): number | undefined {
+    return this.inferencePids[0]
+  }
+
+  /** Two while another model is made ready, or the one before it has work left; the oldest first. */
+  get inferencePids(): number[] {
     try {
       const children = readFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`, 'utf8')
-      const pid = Number(children.trim().split(' ')[0])
-      return pid > 0 ? pid : undefined
+      return children.trim().split(' ').filter(Boolean).map(Number)
     } catch {
-      return undefined
+      return []
     }
+  }
+
+  /** What it logged, one object a line; the last line may not be whole yet. */
+  get logged(): Readonly<Record<string, unknown>>[] {
+    const lines = this.log.split('\n').slice(0, -1)
+    return lines.flatMap((line) => {
+      try {
+        return [JSON.parse(line) as Record<string, unknown>]
+      } catch {
+        return []
+      }
+    })
   }
 
   get log(): string {
@@ -84,10 +100,10 @@ export class Member {
 
   /** Ends it at once, with its inference process, as the out-of-memory killer or a dead machine would. */
   async kill(): Promise<void> {
-    const inference = this.inferencePid
+    const inference = this.inferencePids
     this.#toldToEnd = true
     this.#child.kill('SIGKILL')
-    if (inference !== undefined) killQuietly(inference, 'SIGKILL')
+    for (const pid of inference) killQuietly(pid, 'SIGKILL')
     await this.ended(10_000)
   }
 

@@ -12,6 +12,7 @@ import { network } from './scenarios/network.ts'
 import { processes } from './scenarios/processes.ts'
 import { protocol } from './scenarios/protocol.ts'
 import { registry } from './scenarios/registry.ts'
+import { reload } from './scenarios/reload.ts'
 import { scale } from './scenarios/scale.ts'
 import { stepByStep } from './scenarios/steps.ts'
 import type { WorldKind } from './world.ts'
@@ -24,6 +25,7 @@ const plans: readonly Plan[] = [
   network,
   inference,
   memory,
+  reload,
   brokers,
   rolling,
   scale,

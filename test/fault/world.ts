@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { type Random, seededRandom } from '../../src/core/random.ts'
 import { connectKafka, type KafkaClient } from '../../src/kafka/connect.ts'
 import { type LocalKafka, startLocalKafka } from '../../src/kafka/local-broker.ts'
-import { openModel } from '../../src/models/folder.ts'
-import { Serving } from '../../src/stream/serving.ts'
+import { promote } from '../../src/models/champion.ts'
 import { type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts'
 import { writeSmallModel } from '../support/small-model.ts'
 import { BrokerProxies } from './proxy.ts'
+import { type ModelReference, modelReference } from './reference.ts'
 import { registerInputSchemas } from './registered-texts.ts'
 import { SmallDisks } from './small-disks.ts'
 import { secretWord, someTexts } from './texts.ts'
@@ -32,11 +32,10 @@ export interface FaultWorld {
   readonly memberSettings: Readonly<Record<string, string>>
   readonly registry: FakeRegistry
   readonly folder: string
-  readonly modelFolder: string
-  readonly modelDigest: string
+  readonly modelsFolder: string
+  /** Two versions of the model `small`; the first is the champion when the world begins. */
+  readonly models: readonly [ModelReference, ModelReference]
   readonly texts: readonly string[]
-  /** By the number of the text. */
-  readonly reference: readonly Readonly<Record<string, number>>[]
   readonly seed: number
   /** A stream of random numbers of its own for each name, so that parts do not disturb each other's schedule. */
   random(name: string): Random
@@ -53,9 +52,8 @@ export async function startFaultWorld(
   const folder = await mkdtemp(join(tmpdir(), 'fault-'))
   const modelsFolder = join(folder, 'models')
   await mkdir(modelsFolder)
-  const { digest, path } = await writeSmallModel(modelsFolder)
   const texts = someTexts(seededRandom(seed), textCount)
-  const reference = await referenceScores(path, texts)
+  const models = await makeModels(modelsFolder, texts)
   const { kafka, disks } = await startKafka(kind, options.nodes ?? 3)
   const client = connectKafka({
     brokers: kafka.internalBrokers,
@@ -74,10 +72,9 @@ export async function startFaultWorld(
     memberSettings: await memberSettings(kafka, folder),
     registry,
     folder,
-    modelFolder: path,
-    modelDigest: digest,
+    modelsFolder,
+    models,
     texts,
-    reference,
     seed,
     random: (name) => seededRandom(seed ^ hashOf(name)),
     close: async () => {
@@ -87,6 +84,15 @@ export async function startFaultWorld(
       await disks?.close()
     },
   }
+}
+
+/** They differ in weights, labels, the labels' order and thresholds. */
+async function makeModels(modelsFolder: string, texts: readonly string[]): Promise<FaultWorld['models']> {
+  const first = await writeSmallModel(modelsFolder, 1)
+  const labels = ['third', 'first', 'fourth']
+  const second = await writeSmallModel(modelsFolder, 2, { labels, threshold: 0.2 })
+  await promote(modelsFolder, 'small', first.version)
+  return [await modelReference(first.path, texts), await modelReference(second.path, texts)]
 }
 
 async function startKafka(
@@ -130,32 +136,6 @@ export async function logsWithTexts(folder: string): Promise<string[]> {
     logs.map(async (file) => (await readFile(join(folder, file), 'utf8')).includes(secretWord)),
   )
   return logs.filter((_file, index) => found[index])
-}
-
-/** What a model says of each text, label by label. */
-export async function referenceScores(
-  modelFolder: string,
-  texts: readonly string[],
-): Promise<Record<string, number>[]> {
-  const serving = await Serving.start(await openModel(modelFolder, ''), {
-    provider: 'cpu',
-    precision: 'fp32',
-    threads: 1,
-    deadlineMs: 60_000,
-    maxTokens: 0,
-    maxWindows: 4,
-    strideTokens: 32,
-    tokenizerThreads: 1,
-    budgetTokens: 1_024,
-  })
-  try {
-    const scored = await serving.score(texts)
-    return scored.map(({ scores }) =>
-      Object.fromEntries(serving.scorer.labels.map((label, index) => [label, scores[index] ?? NaN])),
-    )
-  } finally {
-    await serving.close()
-  }
 }
 
 /** FNV-1a. */
