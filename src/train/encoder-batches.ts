@@ -1,4 +1,4 @@
-import { seededRandom } from '../core/random.ts'
+import { type Random, seededRandom } from '../core/random.ts'
 import type { Matrix } from '../evaluation/matrix.ts'
 import { derivedSeed } from './schedule.ts'
 
@@ -71,6 +71,21 @@ export function padRows(windows: readonly Int32Array[], rows: readonly number[])
     attentionMask.fill(1, place * columns, place * columns + window.length)
   })
   return { rows: rows.length, columns, inputIds, attentionMask }
+}
+
+/**
+ * Hides a share of each row's tokens, as if the words were not there: nothing attends to them, and they have no part
+ * in the pooled vector. Never the first and the last token, which are the special ones of most tokenizers.
+ */
+export function dropTokens(padded: PaddedRows, share: number, random: Random): void {
+  if (share === 0) return
+  const { rows, columns, attentionMask } = padded
+  for (let row = 0; row < rows; row++) {
+    const length = attentionMask.subarray(row * columns, (row + 1) * columns).lastIndexOf(1) + 1
+    for (let column = 1; column < length - 1; column++) {
+      if (random.next() < share) attentionMask[row * columns + column] = 0
+    }
+  }
 }
 
 /** Targets and the mask of known cells, [rows, labels]; targets move towards 1/2 by `smoothing`. */

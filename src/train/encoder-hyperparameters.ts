@@ -17,6 +17,8 @@ export interface EncoderHyperparameters {
   /** Longest gradient; longer ones are scaled down to it. 0 does not clip. */
   readonly clipNorm: number
   readonly dropout: number
+  /** Share of a text's tokens that a step does not see; others from step to step. */
+  readonly tokenDropout: number
   readonly decay: 'linear' | 'cosine'
   /** Part of all steps in which the rates rise. */
   readonly warmup: number
@@ -45,6 +47,7 @@ export const defaultEncoderHyperparameters: EncoderHyperparameters = {
   weightDecay: 0.01,
   clipNorm: 1,
   dropout: 0.1,
+  tokenDropout: 0,
   decay: 'linear',
   warmup: 0.08,
   loss: 'bce',

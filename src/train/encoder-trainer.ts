@@ -4,7 +4,14 @@ import type { ModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { ArraySession, type NumberArray, type NumberArrays } from '../runtime/array-session.ts'
 import { DropoutPool } from './dropout-pool.ts'
-import { type PaddedRows, type TokenRows, padRows, targetRows, withinBudget } from './encoder-batches.ts'
+import {
+  type PaddedRows,
+  type TokenRows,
+  dropTokens,
+  padRows,
+  targetRows,
+  withinBudget,
+} from './encoder-batches.ts'
 import { type EncoderGraphs, buildEncoderGraphs, gradientName, wordTable } from './encoder-graph.ts'
 import { type EncoderHyperparameters, lossOf } from './encoder-hyperparameters.ts'
 import { frozenParameters, peakRateOf } from './encoder-rates.ts'
@@ -223,6 +230,8 @@ export class EncoderTrainer {
   async #gradientsOf(step: number, index: number, rows: readonly number[], scale: number): Promise<number> {
     const { config, train, hyperparameters } = this.#options
     const padded = padRows(train.windows, rows)
+    const random = seededRandom(derivedSeed(hyperparameters.seed, 'tokens', step, index))
+    dropTokens(padded, hyperparameters.tokenDropout, random)
     const { targets, mask } = targetRows(train.targets, rows, hyperparameters.labelSmoothing)
     const cells = [rows.length, config.labels.length]
     this.#table?.catchUp(padded.inputIds, step - 1)

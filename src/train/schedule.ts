@@ -13,10 +13,10 @@ export function learningRateAt(
 /** A 32-bit seed for one purpose, derived from the run's seed and up to two counters, so that resuming is exact. */
 export function derivedSeed(
   seed: number,
-  purpose: 'initial' | 'order' | 'dropout',
+  purpose: 'initial' | 'order' | 'dropout' | 'tokens',
   ...counters: number[]
 ): number {
-  const start = { initial: 0x9e3779b1, order: 0x85ebca77, dropout: 0xc2b2ae3d }[purpose]
+  const start = { initial: 0x9e3779b1, order: 0x85ebca77, dropout: 0xc2b2ae3d, tokens: 0x27d4eb2f }[purpose]
   return [seed, ...counters].reduce((mixed, value) => {
     const product = Math.imul(mixed ^ value, 0x27d4eb2f)
     return Math.imul(product ^ (product >>> 15), 0x165667b1) ^ (product >>> 13)

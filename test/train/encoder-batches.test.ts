@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { seededRandom } from '../../src/core/random.ts'
 import { matrix } from '../../src/evaluation/matrix.ts'
 import {
+  dropTokens,
   epochBatches,
   padRows,
   stepsPerEpoch,
@@ -70,4 +72,24 @@ test('unknown targets are masked out, and smoothing moves the others towards one
     mask: Float32Array.of(1, 1, 1, 0),
     known: 3,
   })
+})
+
+test('token dropout hides about its share of the tokens, never the first or last of a row, and touches no ids', () => {
+  const windows = [60, 40, 2, 1].map((length) => Int32Array.from({ length }, (_, place) => place + 1))
+  let hidden = 0
+  for (let seed = 0; seed < 200; seed++) {
+    const padded = padRows(windows, [0, 1, 2, 3])
+    const whole = padRows(windows, [0, 1, 2, 3])
+    dropTokens(padded, 0.25, seededRandom(seed))
+    assert.deepEqual(padded.inputIds, whole.inputIds)
+    windows.forEach(({ length }, row) => {
+      const mask = padded.attentionMask.subarray(row * padded.columns, (row + 1) * padded.columns)
+      assert.equal(mask[0], 1)
+      assert.equal(mask[length - 1], 1)
+      assert.ok(mask.subarray(length).every((value) => value === 0))
+      hidden += mask.subarray(0, length).filter((value) => value === 0).length
+    })
+  }
+  const share = hidden / (200 * (58 + 38))
+  assert.ok(Math.abs(share - 0.25) < 0.02, `${share}`)
 })

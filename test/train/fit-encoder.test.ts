@@ -118,7 +118,7 @@ test('training goes on when no checkpoint can be written, and says so', async ()
 })
 
 test('a batch cut into parts by the token budget is stepped as one', async () => {
-  const hyper = { dropout: 0, epochs: 1 }
+  const hyper = { dropout: 0, tokenDropout: 0, epochs: 1 }
   const whole = await fit(tinyFitJob(await temporaryFolder(), { hyper, halves: false }))
   const parts = await fit(
     tinyFitJob(await temporaryFolder(), { hyper: { ...hyper, budgetTokens: 20 }, halves: false }),
