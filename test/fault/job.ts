@@ -191,7 +191,7 @@ export class Job {
   }
 
   /** Ends the members in order, then lets one work to the end; throws when it does not succeed. */
-  async finish(timeoutMs = 120_000): Promise<{ code: number | null; printed: string }> {
+  async finish(timeoutMs = 300_000): Promise<{ code: number | null; printed: string }> {
     const running = this.running
     for (const member of running) member.signal('SIGCONT')
     for (const member of running) member.signal('SIGTERM')

@@ -108,7 +108,7 @@ export class Member {
   }
 
   /** Waits until it has partitions. */
-  async assigned(timeoutMs = 60_000): Promise<void> {
+  async assigned(timeoutMs = 180_000): Promise<void> {
     await waitUntil(() => !this.running || this.log.includes('partitions assigned'), {
       timeoutMs,
       onTimeout: () => new Error(`${this.logFile}: no partitions within ${timeoutMs} ms`),
