@@ -8,7 +8,7 @@ import { choiceOption } from './training-options.ts'
 
 /** How a trained model's logits become probabilities and decisions. */
 export const decisionOptionFlags: readonly CommandOption[] = [
-  { flags: '--calibration <kind>', help: 'platt (default), temperature or none' },
+  { flags: '--calibration <kind>', help: 'temperature (default), platt or none' },
   {
     flags: '--thresholds <policy>',
     help: 'f1 (default), f0.5, f2, precision=0.9 (lowest that reaches it), or one for all labels such as 0.5',

@@ -55,6 +55,10 @@ export function fitCalibrators(
   })
 }
 
+/** Probabilities of `[rows, labels]` logits by Platt's calibrators, fitted on these very rows. */
+export const plattProbabilities = (logits: Matrix, targets: Matrix): Matrix =>
+  calibrate(logits, fitCalibrators(logits, targets, 'platt'))
+
 interface Cells {
   readonly scores: Float32Array
   readonly targets: Float64Array

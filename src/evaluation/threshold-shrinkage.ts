@@ -1,5 +1,5 @@
 import { seededRandom } from '../core/random.ts'
-import { type CalibrationKind, calibrate, fitCalibrators } from './calibrators.ts'
+import { type CalibrationKind, calibrate, fitCalibrators, plattProbabilities } from './calibrators.ts'
 import type { Matrix } from './matrix.ts'
 import { macroF1OfOutcomes, outcomesOf } from './metrics.ts'
 import { type TunedPolicy, pooledThresholdOf, shrunk, thresholdEvidence } from './thresholds.ts'
@@ -37,7 +37,12 @@ export function chooseShrinkage(
       const calibrators = fitCalibrators(rowsOf(logits, fitted), rowsOf(targets, fitted), calibration)
       const fittedScores = calibrate(rowsOf(logits, fitted), calibrators)
       const fittedTargets = rowsOf(targets, fitted)
-      const evidence = thresholdEvidence(fittedScores, fittedTargets, policy)
+      const evidence = thresholdEvidence(
+        fittedScores,
+        fittedTargets,
+        policy,
+        plattProbabilities(rowsOf(logits, fitted), fittedTargets),
+      )
       const pooled = pooledThresholdOf(fittedScores, fittedTargets, policy)
       const heldScores = calibrate(rowsOf(logits, held), calibrators)
       candidates.forEach((shrinkage, place) => {

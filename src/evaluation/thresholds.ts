@@ -27,26 +27,27 @@ export interface ThresholdEvidence {
   /** The best cut by the targets: exact on these rows, and noise where there are few positives. */
   readonly own: number
   /**
-   * The best cut if each row were positive with the probability that its score says. It is as good as the
-   * calibration, and hardly varies: every row counts, not the positive ones alone.
+   * The best cut if each row were positive with its calibrated probability. It is as good as the calibration, and
+   * hardly varies: every row counts, not the positive ones alone.
    */
   readonly expected: number
 }
 
 /**
- * One threshold a label, in column order. `scores` (calibrated) and `targets` are `[rows, labels]`; NaN targets are
- * left out.
+ * One threshold a label, in column order. `scores`, `targets` and `probabilities` are `[rows, labels]`; NaN targets
+ * are left out. `probabilities` are the best calibrated ones at hand, and in the order of the scores label by label.
  */
 export function chooseThresholds(
   scores: Matrix,
   targets: Matrix,
   policy: ThresholdPolicy,
+  probabilities: Matrix = scores,
 ): ChosenThreshold[] {
   if (policy.kind === 'fixed') {
     return Array.from({ length: scores.columns }, () => ({ threshold: policy.value, pooled: false }))
   }
   const pooledThreshold = pooledThresholdOf(scores, targets, policy)
-  return thresholdEvidence(scores, targets, policy).map((evidence) =>
+  return thresholdEvidence(scores, targets, policy, probabilities).map((evidence) =>
     evidence.positives < policy.minPositives
       ? { threshold: pooledThreshold, pooled: true }
       : { threshold: shrunk(evidence, policy.shrinkage), pooled: false },
@@ -54,14 +55,19 @@ export function chooseThresholds(
 }
 
 /** The evidence on each label, in column order. */
-export function thresholdEvidence(scores: Matrix, targets: Matrix, policy: TunedPolicy): ThresholdEvidence[] {
+export function thresholdEvidence(
+  scores: Matrix,
+  targets: Matrix,
+  policy: TunedPolicy,
+  probabilities: Matrix,
+): ThresholdEvidence[] {
   return Array.from({ length: scores.columns }, (_, column) => {
     const cells = knownCells(scores, targets, column)
     const hard = Float32Array.from(cells.targets, (target) => (isPositive(target) ? 1 : 0))
     return {
       positives: sum(hard),
       own: search(cells.scores, hard, policy),
-      expected: search(cells.scores, cells.scores, policy),
+      expected: search(cells.scores, knownCells(probabilities, targets, column).scores, policy),
     }
   })
 }

@@ -1,4 +1,9 @@
-import { type CalibrationKind, calibrate, fitCalibrators } from '../evaluation/calibrators.ts'
+import {
+  type CalibrationKind,
+  calibrate,
+  fitCalibrators,
+  plattProbabilities,
+} from '../evaluation/calibrators.ts'
 import type { Matrix } from '../evaluation/matrix.ts'
 import { chooseShrinkage } from '../evaluation/threshold-shrinkage.ts'
 import { type ThresholdPolicy, type TunedPolicy, chooseThresholds } from '../evaluation/thresholds.ts'
@@ -15,7 +20,8 @@ export interface DecisionOptions {
 export const tunedDefaults = { minPositives: 5, shrinkage: 30 } as const
 
 export const defaultDecisionOptions: DecisionOptions = {
-  calibration: 'platt',
+  // It leaves decisions at 0.5 as the model has them; platt is a little nearer to true frequencies.
+  calibration: 'temperature',
   thresholds: { kind: 'f-beta', beta: 1, ...tunedDefaults },
   chooseShrinkage: true,
 }
@@ -30,7 +36,8 @@ export function fitDecision(
   const { calibration } = options
   const thresholds = settledPolicy(logits, targets, options)
   const calibrators = fitCalibrators(logits, targets, calibration)
-  const chosen = chooseThresholds(calibrate(logits, calibrators), targets, thresholds)
+  const scores = calibrate(logits, calibrators)
+  const chosen = chooseThresholds(scores, targets, thresholds, plattProbabilities(logits, targets))
   return {
     format: 1,
     precision: 'fp32',

@@ -74,7 +74,12 @@ test('on calibrated scores the expected cut of F1 is half of the F1 that it reac
   const scores = Float32Array.from({ length: 20_000 }, () => random.next() ** 4)
   const targets = Float32Array.from(scores, (score) => (random.next() < score ? 1 : 0))
   const rows = matrix(scores.length, 1, scores)
-  const [{ expected } = { expected: NaN }] = thresholdEvidence(rows, matrix(scores.length, 1, targets), f1)
+  const [{ expected } = { expected: NaN }] = thresholdEvidence(
+    rows,
+    matrix(scores.length, 1, targets),
+    f1,
+    rows,
+  )
   const reached = evaluateScores(rows, matrix(scores.length, 1, targets), ['a'], [expected]).macroF1
   assert.ok(Math.abs(expected - reached / 2) < 0.01, `${expected} and ${reached}`)
 })

@@ -39,6 +39,7 @@ export function tinyFitJob(
     batch: 8,
     learningRate: 5e-3,
     headLearningRate: 1e-2,
+    tokenDropout: 0.1,
     ...hyper,
   }
   return {
