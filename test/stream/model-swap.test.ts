@@ -279,6 +279,10 @@ describe('Pipeline.swap', () => {
     await pipeline.stop({ deadlineMs: 100 })
     assert.equal(await settled(neverDone), true)
     assert.deepEqual(sent, [])
-    assert.equal(await settled(pipeline.swap(new HandModel(4))), true, 'after the end nobody waits for anything')
+    assert.equal(
+      await settled(pipeline.swap(new HandModel(4))),
+      true,
+      'after the end nobody waits for anything',
+    )
   })
 })
