@@ -30,7 +30,7 @@ export const compareCommand: CommandSpec = {
     { flags: '--page <file>', help: `write the HTML page here (default: ${defaultPage})` },
     ...hyperparameterOptions,
   ],
-  settings: ['models.', 'labels.absent', 'text.maxTokens', 'runtime.', 'batch.budgetTokens', 'kafka.'],
+  settings: ['models.folder', 'labels.absent', 'text.maxTokens', 'runtime.', 'batch.budgetTokens', 'kafka.'],
   examples: ['labelstream compare --data texts.jsonl --strategies frozen-linear,frozen-dense,full-linear'],
   run: async (context, _positional, options) => {
     const { settings, log } = context

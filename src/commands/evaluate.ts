@@ -25,7 +25,7 @@ export const evaluateCommand: CommandSpec = {
     { flags: '--threshold <number>', help: "one threshold for every label instead of the model's own" },
     { flags: '--predictions <file>', help: 'write one {"id", "scores", "labels"} a row to this JSONL file' },
   ],
-  settings: ['model', 'models.', 'labels.absent', 'text.', 'runtime.', 'batch.budgetTokens', 'kafka.'],
+  settings: ['model', 'models.folder', 'labels.absent', 'text.', 'runtime.', 'batch.budgetTokens', 'kafka.'],
   examples: [
     'labelstream evaluate --model advice --data held-out.jsonl',
     'labelstream evaluate --model advice --manifest models/advice/VERSION/manifest.json --part dev',

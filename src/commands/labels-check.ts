@@ -19,7 +19,7 @@ export const labelsCheck: CommandSpec = {
     { flags: '--base <encoder>', help: 'encoder to see the texts through (default: minilm-l6)' },
     { flags: '--out <file>', help: `write what is found here, with texts (default: ${defaultFile})` },
   ],
-  settings: ['models.', 'labels.absent', 'text.maxTokens', 'runtime.', 'batch.budgetTokens', 'kafka.'],
+  settings: ['models.folder', 'labels.absent', 'text.maxTokens', 'runtime.', 'batch.budgetTokens', 'kafka.'],
   examples: [
     'labelstream labels check --data examples/advice/texts.jsonl',
     'labelstream labels check --data topic:labels --out wrong-labels.jsonl',

@@ -14,7 +14,7 @@ export const modelsImport: CommandSpec = {
     { flags: '--licence <spdx>', help: "SPDX name of the model's licence", required: true },
     { flags: '--threshold <number>', help: 'score from which a label is decided (default 0.5)' },
   ],
-  settings: ['models.'],
+  settings: ['models.folder'],
   run: async (context, [folder], options) => {
     if (folder === undefined) throw new LabelstreamError('USAGE', 'the folder is missing')
     const threshold = numberOption(options, 'threshold', { min: 0, max: 1 })

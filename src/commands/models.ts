@@ -8,7 +8,7 @@ import type { CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { table } from './output.ts'
 
-const settings = ['models.'] as const
+const settings = ['models.folder'] as const
 
 /** The one argument of a command. Throws USAGE when it is missing. */
 function only(positional: readonly string[], what: string): string {

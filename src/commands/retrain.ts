@@ -42,7 +42,7 @@ export const retrainCommand: CommandSpec = {
   name: 'retrain',
   summary: 'train a model from labelled texts and write it as a new version',
   options: trainingOptions,
-  settings: ['models.', 'labels.absent', 'text.maxTokens', 'runtime.', 'batch.budgetTokens', 'kafka.'],
+  settings: ['models.folder', 'labels.absent', 'text.maxTokens', 'runtime.', 'batch.budgetTokens', 'kafka.'],
   examples: [
     'labelstream retrain --data topic:labels --base minilm-l6 --name advice --strategy frozen-dense --promote',
     'labelstream retrain --data examples/advice/texts.jsonl --base minilm-l6 --name mine --strategy frozen-linear',

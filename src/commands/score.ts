@@ -23,7 +23,7 @@ export const scoreCommand: CommandSpec = {
   name: 'score',
   summary: 'score texts given as arguments, or as JSONL or plain lines on stdin; no Kafka needed',
   arguments: '[text...]',
-  settings: ['model', 'models.', 'text.', 'runtime.', 'batch.budgetTokens', 'input.maxTextBytes'],
+  settings: ['model', 'models.folder', 'text.', 'runtime.', 'batch.budgetTokens', 'input.maxTextBytes'],
   examples: [
     'labelstream score "Use a sharp knife and keep your fingers curled."',
     'labelstream score --json < texts.jsonl   (lines like {"text": "..."})',

@@ -39,7 +39,7 @@ const quiet = ['--log-level', 'error', '--http-port', '0']
 test('a wrong command line is refused with exit code 2', async () => {
   await refused(['runn'], 2, ['runn'])
   await refused(['run', '--nonsense'], 2, ['--nonsense'])
-  await refused(['retrain', '--base', 'minilm-l6'], 2, ['--data'])
+  await refused(['retrain', '--base', 'minilm-l6', '--name', 'a', '--strategy', 'full-linear'], 2, ['--data'])
   await refused(['score'], 2, ['text'])
 })
 
