@@ -33,6 +33,15 @@ export function knownCells(
   return { scores: keptScores.subarray(0, kept), targets: keptTargets.subarray(0, kept) }
 }
 
+/** These rows alone, in this order. */
+export function rowsOf({ columns, values }: Matrix, rows: readonly number[]): Matrix {
+  const taken = new Float32Array(rows.length * columns)
+  rows.forEach((row, place) => {
+    taken.set(values.subarray(row * columns, (row + 1) * columns), place * columns)
+  })
+  return { rows: rows.length, columns, values: taken }
+}
+
 /** A soft target counts as positive from 0.5 on (as the decision of a fixed threshold would). */
 export const isPositive = (target: number): boolean => target >= 0.5
 

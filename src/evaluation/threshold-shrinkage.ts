@@ -1,6 +1,6 @@
 import { seededRandom } from '../core/random.ts'
 import { type CalibrationKind, calibrate, fitCalibrators, plattProbabilities } from './calibrators.ts'
-import type { Matrix } from './matrix.ts'
+import { type Matrix, rowsOf } from './matrix.ts'
 import { macroF1OfOutcomes, outcomesOf } from './metrics.ts'
 import { type TunedPolicy, pooledThresholdOf, shrunk, thresholdEvidence } from './thresholds.ts'
 
@@ -67,12 +67,4 @@ export function chooseShrinkage(
   }))
   const best = heldOut.reduce((kept, each) => (each.macroF1 >= kept.macroF1 ? each : kept))
   return { shrinkage: best.shrinkage, heldOut }
-}
-
-function rowsOf({ columns, values }: Matrix, rows: readonly number[]): Matrix {
-  const taken = new Float32Array(rows.length * columns)
-  rows.forEach((row, place) => {
-    taken.set(values.subarray(row * columns, (row + 1) * columns), place * columns)
-  })
-  return { rows: rows.length, columns, values: taken }
 }
