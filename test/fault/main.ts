@@ -1,19 +1,18 @@
 /**
- * npm run test:faults [-- --seed N --messages N --seconds N --only NAME,NAME --canaries --json]
  * Groups in both delivery modes on real brokers, under faults; every invariant of the promises is checked.
  * With --canaries the program is broken on purpose, one way after another, and each has to be found.
  */
-import { parseArgs } from 'node:util'
 import { monotonicMs } from '../../src/core/clock.ts'
 import { runCanaries } from './canaries.ts'
+import { programArguments } from '../support/program-arguments.ts'
 import { printReport } from './print.ts'
 import { runScenario, type ScenarioReport } from './scenario.ts'
 import { type PlannedScenario, scenarios } from './scenarios.ts'
 import { cannotMount, withOwnMounts } from './small-disks.ts'
 import { type FaultWorld, startFaultWorld, type WorldKind } from './world.ts'
 
-withOwnMounts()
-const { values } = parseArgs({
+const usage = 'npm run test:faults [-- --seed N --messages N --seconds N --only NAME,NAME --canaries --json]'
+const { values } = programArguments(usage, {
   options: {
     seed: { type: 'string' },
     messages: { type: 'string', default: '100000' },
@@ -23,6 +22,8 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
+withOwnMounts()
+
 /** Beside the time of writing its input, a scenario ends faults, works to the end and is checked. */
 const scenarioMs = 45_000
 const worldMs = 25_000

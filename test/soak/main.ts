@@ -1,18 +1,19 @@
 /**
- * npm run test:soak [-- --minutes N --load SHARE --delivery MODE --seed N --small --svg FILE --json]
  * One member under steady load, while another joins and leaves every minute and the champion changes every two:
  * does its memory grow, do files stay open, does it keep up, and is everything there once in the end?
  */
 import { writeFile } from 'node:fs/promises'
-import { parseArgs } from 'node:util'
 import { monotonicMs } from '../../src/core/clock.ts'
 import type { DeliveryMode } from '../fault/checker.ts'
 import { startFaultWorld } from '../fault/world.ts'
+import { programArguments } from '../support/program-arguments.ts'
 import { soakPicture } from './picture.ts'
 import { soakLines, soakReport } from './report.ts'
 import { runSoak } from './run.ts'
 
-const { values } = parseArgs({
+const usage =
+  'npm run test:soak [-- --minutes N --load SHARE --delivery MODE --seed N --small --svg FILE --json]'
+const { values } = programArguments(usage, {
   options: {
     minutes: { type: 'string', default: '60' },
     load: { type: 'string', default: '0.7' },
