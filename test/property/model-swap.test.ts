@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { seededRandom } from '../../src/core/random.ts'
 import { Pipeline } from '../../src/stream/pipeline.ts'
 import type { PipelineTotals } from '../../src/stream/totals.ts'
+import { busyPipeline } from '../support/busy-pipeline.ts'
 import {
   noMetrics,
   PretendedReader,
@@ -38,17 +39,6 @@ const event = fc.record({
   what: fc.constantFrom('swap' as const, 'swap' as const, 'swap twice' as const, 'rebalance' as const),
 })
 
-const options = {
-  topics: { scores: 'scores', deadLetters: 'dead-letters' },
-  limits: { budgetTokens: 256, maxRows: 16, maxWaitMs: 1 },
-  maxInFlightBytes: 40_000,
-  commitIntervalMs: 2,
-  transactions: { transactionMs: 2, transactionMessages: 20 },
-  chunkTexts: 16,
-  poolWindows: 64,
-  sendMessages: 10,
-}
-
 interface Run {
   readonly crashes: number
   readonly cacheEntries: number
@@ -63,7 +53,7 @@ async function scoreAll(
 ): Promise<{ versions: number; left: number; totals: PipelineTotals }> {
   let scorer = pretendedScorer(world, crashes)
   const pipeline = await Pipeline.create(
-    { ...options, cacheEntries },
+    { ...busyPipeline, cacheEntries },
     {
       writer: transactions ? world.transactions : world.writer,
       scorer,

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { seededRandom } from '../../src/core/random.ts'
 import { Pipeline } from '../../src/stream/pipeline.ts'
 import type { TransactionPort, WriterPort } from '../../src/stream/ports.ts'
+import { busyPipeline } from '../support/busy-pipeline.ts'
 import {
   noMetrics,
   PretendedReader,
@@ -39,17 +40,6 @@ const interruption = fc.record({
   ),
 })
 
-const options = {
-  topics: { scores: 'scores', deadLetters: 'dead-letters' },
-  limits: { budgetTokens: 256, maxRows: 16, maxWaitMs: 1 },
-  maxInFlightBytes: 40_000,
-  commitIntervalMs: 2,
-  transactions: { transactionMs: 2, transactionMessages: 20 },
-  chunkTexts: 16,
-  poolWindows: 64,
-  sendMessages: 10,
-}
-
 async function startPipeline(
   world: StreamWorld,
   crashes: number,
@@ -58,7 +48,7 @@ async function startPipeline(
 ) {
   const scorer = pretendedScorer(world, crashes)
   const pipeline = await Pipeline.create(
-    { ...options, cacheEntries },
+    { ...busyPipeline, cacheEntries },
     {
       writer,
       scorer,
