@@ -166,14 +166,17 @@ function storageTool(jars: string, args: readonly string[], doing: string): Prom
   return runTool(javaCommand(), [...java, ...args], doing)
 }
 
-/** Kafka logs nothing that says "ready": it is ready when it answers and knows the other nodes. */
+/**
+ * Kafka logs nothing that says "ready": it is ready when each node answers by itself and knows the others. What one says
+ * of another may be old: a node that was killed counts as there for seconds.
+ */
 async function waitForBrokers(
   brokers: readonly string[],
   wanted: number,
   nodes: readonly JavaNode[],
 ): Promise<void> {
   const deadline = monotonicMs() + readyTimeoutMs
-  while ((await brokersSeen(brokers)) < wanted) {
+  while ((await answering(brokers, wanted)) < wanted) {
     const running = nodes.filter((node) => node.pid !== undefined).length
     if (running < wanted || monotonicMs() > deadline) {
       const log = await nodes.find((node) => running >= wanted || node.pid === undefined)?.lastLog()
@@ -184,8 +187,17 @@ async function waitForBrokers(
   }
 }
 
-async function brokersSeen(brokers: readonly string[]): Promise<number> {
-  const client = connectKafka({ brokers, clientId: 'labelstream-ready', connectionTimeoutMs: 1_000 })
+async function answering(brokers: readonly string[], wanted: number): Promise<number> {
+  const known = await Promise.all(brokers.map(brokersKnownTo))
+  return known.filter((count) => count >= wanted).length
+}
+
+async function brokersKnownTo(broker: string): Promise<number> {
+  const client = connectKafka({
+    brokers: [broker],
+    clientId: 'labelstream-ready',
+    connectionTimeoutMs: 1_000,
+  })
   const admin = client.open().admin({ retry: { retries: 0 } })
   try {
     await client.connect(admin, 'waiting for the local broker')

@@ -34,6 +34,7 @@ const letter = (offset: number): SourceMessage => ({
 
 const right: Evidence = {
   mode: 'exactly-once',
+  lateRequests: false,
   inputs,
   expectation: ({ offset }) => (offset === 2 ? 'dead letter' : 'score'),
   scores: [score(0), score(1), score(3)],
@@ -103,6 +104,13 @@ test('at least once, repetitions are allowed and the first occurrences still com
   const mode = 'at-least-once'
   assert.deepEqual(broken({ mode, scores: [score(0), score(1), score(0), score(1), score(3)] }), [])
   assert.deepEqual(broken({ mode, scores: [score(0), score(3), score(1)] }), [order])
+})
+
+test('commits go back only at least once, and only where requests come late', () => {
+  const commits = [...right.commits, ...right.commits]
+  assert.deepEqual(broken({ commits, mode: 'at-least-once', lateRequests: true }), [])
+  assert.deepEqual(broken({ commits, mode: 'at-least-once' }), [back])
+  assert.deepEqual(broken({ commits, lateRequests: true }), [back])
 })
 
 test('a moment is looked at with the offsets committed by then', () => {

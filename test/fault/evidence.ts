@@ -22,6 +22,7 @@ export async function evidenceOf(job: Job): Promise<Evidence> {
   const events = await all(job, scores)
   return {
     mode: job.options.mode,
+    lateRequests: job.options.lateRequests === true,
     inputs,
     expectation: expectationOf,
     scores: await Promise.all(

@@ -25,6 +25,11 @@ export interface JobOptions {
   readonly cliFile?: string
   /** Whether the members reach the brokers through proxies. */
   readonly proxied?: boolean
+  /**
+   * Whether requests come late: a commit whose answer nobody waits for any more, over a connection that is given up,
+   * may then be carried out after the one that was sent in its place.
+   */
+  readonly lateRequests?: boolean
   /** Whether the members have a schema registry. */
   readonly registry?: boolean
   /** Whether the members serve whichever version is promoted; else it is the first one for good. */

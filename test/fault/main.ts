@@ -104,6 +104,9 @@ async function attempt({ world: kind, scenario }: PlannedScenario): Promise<void
     failures += 1
     say(`  ${scenario.name} could not be finished: ${error instanceof Error ? error.message : String(error)}`)
     reports.push({ scenario: scenario.name, faults: {}, jobs: [], seconds: 0, broken: 1 })
+    // what it left of the brokers is not the next one's
+    await open?.world.close()
+    open = undefined
   }
 }
 

@@ -78,6 +78,7 @@ export const brokers: Plan = {
     killTwoBrokers,
     restartBrokers,
   },
+  job: { lateRequests: true },
 }
 
 /** The whole cluster is restarted, broker by broker, five times. */

@@ -9,4 +9,5 @@ export const everything: Plan = {
   name: 'everything',
   share: 0.12,
   faults: { killBroker, killMember, changeScale, killInference, freezeMember, killAll, freezeBroker },
+  job: { lateRequests: true },
 }

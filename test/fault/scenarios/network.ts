@@ -31,5 +31,5 @@ export const network: Plan = {
   name: 'network',
   share: 0.08,
   faults: { slowBroker, silentBroker },
-  job: { proxied: true },
+  job: { proxied: true, lateRequests: true },
 }

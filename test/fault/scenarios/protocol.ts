@@ -52,5 +52,5 @@ export const protocol: Plan = {
   name: 'protocol',
   share: 0.1,
   faults: { disturbProtocol },
-  job: { proxied: true },
+  job: { proxied: true, lateRequests: true },
 }
