@@ -22,7 +22,10 @@ export const hyperparameterOptions: readonly CommandOption[] = [
     flags: '--positive-weight-power <power>',
     help: 'weighs positives by (negatives / positives) to this power',
   },
-  { flags: '--average-decay <factor>', help: 'averages weights over steps, such as 0.98; 0 does not' },
+  {
+    flags: '--average-decay <factor>',
+    help: 'averages weights over every tenth step, this much of the average staying (default 0.96); 0 does not',
+  },
   { flags: '--patience <epochs>', help: 'epochs without a better dev score after which training stops' },
   { flags: '--seed <number>', help: 'seed of order, initial values and dropout' },
 ]

@@ -27,7 +27,7 @@ export interface EncoderHyperparameters {
   readonly labelSmoothing: number
   /** Weight of positives in the loss: 1, or (negatives / positives) to this power. */
   readonly positiveWeightPower: number
-  /** Weights are averaged over steps, each time this much of the old average staying; 0 does not average. */
+  /** Weights are averaged over every tenth step, this much of the old average staying; 0 does not average. */
   readonly averageDecay: number
   /** Epochs without a better dev score after which training stops. */
   readonly patience: number
@@ -53,7 +53,7 @@ export const defaultEncoderHyperparameters: EncoderHyperparameters = {
   loss: 'bce',
   labelSmoothing: 0,
   positiveWeightPower: 0,
-  averageDecay: 0,
+  averageDecay: 0.96,
   patience: 3,
   budgetTokens: 2_048,
   seed: 1,
