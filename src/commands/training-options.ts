@@ -24,7 +24,7 @@ export const hyperparameterOptions: readonly CommandOption[] = [
   },
   {
     flags: '--average-decay <factor>',
-    help: 'averages weights over every tenth step, this much of the average staying (default 0.96); 0 does not',
+    help: 'keeps a moving average of the weights, this much of it staying every tenth step (default 0.96); 0 does not',
   },
   { flags: '--patience <epochs>', help: 'epochs without a better dev score after which training stops' },
   { flags: '--seed <number>', help: 'seed of order, initial values and dropout' },

@@ -27,7 +27,7 @@ export interface EncoderHyperparameters {
   readonly labelSmoothing: number
   /** Weight of positives in the loss: 1, or (negatives / positives) to this power. */
   readonly positiveWeightPower: number
-  /** Weights are averaged over every tenth step, this much of the old average staying; 0 does not average. */
+  /** Weights are averaged over every tenth step, oftener in a short training; this much of the old average stays, 0 does not average. */
   readonly averageDecay: number
   /** Epochs without a better dev score after which training stops. */
   readonly patience: number

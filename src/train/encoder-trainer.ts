@@ -54,6 +54,7 @@ export class EncoderTrainer {
   #partGradients = new Float32Array(0)
   #tableGradients = new Float32Array(0)
   readonly #average: Map<string, Float32Array> | undefined
+  readonly #averageEvery: number
 
   private constructor(
     options: TrainerOptions,
@@ -104,6 +105,7 @@ export class EncoderTrainer {
       shape: [config.labels.length],
       values: positiveWeights(train.targets, hyperparameters.positiveWeightPower),
     }
+    this.#averageEvery = Math.min(longestAverageEvery, Math.ceil(totalSteps / fewestAveraged))
     if (hyperparameters.averageDecay > 0) {
       this.#average = new Map([...this.#trainedArrays()].map(([name, values]) => [name, values.slice()]))
     }
@@ -300,10 +302,10 @@ export class EncoderTrainer {
   }
 
   #updateAverage(step: number): void {
-    if (this.#average === undefined || step % averageEvery !== 0) return
+    if (this.#average === undefined || step % this.#averageEvery !== 0) return
     this.#table?.catchUpAll(step)
     // Early weights would stay in the average for long: until it has seen enough, it is a plain mean.
-    const seen = step / averageEvery
+    const seen = step / this.#averageEvery
     const keep = Math.min(this.#options.hyperparameters.averageDecay, seen / (seen + 9))
     for (const [name, values] of this.#trainedArrays()) {
       const average = this.#average.get(name)
@@ -323,7 +325,9 @@ export class EncoderTrainer {
 }
 
 /** An average over every tenth step costs a tenth and is as smooth. */
-const averageEvery = 10
+const longestAverageEvery = 10
+/** A short training is averaged more often, for the average must leave the first weights behind. */
+const fewestAveraged = 100
 
 /** A symbolic size of the training graph for a batch. */
 function sizeIn(size: number | string, { rows, columns }: { rows: number; columns: number }): number {
