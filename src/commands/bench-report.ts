@@ -39,6 +39,8 @@ export function benchReport(rounds: readonly Round[], texts: number, measuredRat
       p99Ms: middle(({ stream }) => stream.p99Ms),
       peakMemoryBytes: Math.max(...rounds.map(({ stream }) => stream.peakMemoryBytes)),
     },
+    processes: first?.processes,
+    threads: first?.threads,
     ratio: middle(({ session, stream }) => stream.textsPerSecond / session.textsPerSecond),
     paddingShare: middle(({ stream }) => stream.paddingShare),
     ...(rates.length === 0 ? {} : { rate: rates[0], rates }),
@@ -68,7 +70,7 @@ export function printBench(context: CommandContext, report: Report): void {
 function sentences({ endToEnd, session, products, rates = [], ...report }: Report): string[] {
   const milliseconds = (value: number): string => `${value.toFixed(0)} ms`
   return [
-    `ratio ${report.ratio.toFixed(2)} (median of ${report.rounds} rounds of ${report.texts} texts, ${report.precision ?? ''} on ${report.provider ?? ''})`,
+    `ratio ${report.ratio.toFixed(2)} (median of ${report.rounds} rounds of ${report.texts} texts, ${report.precision ?? ''} on ${report.provider ?? ''}, inference processes: ${report.processes ?? 1}, threads of each: ${report.threads ?? 1})`,
     `padding ${(100 * report.paddingShare).toFixed(1)} % of the padded tokens`,
     `the session does ${giga(session.multiplyAddsPerSecond)} multiply-adds/s in its linear layers, ${(100 * products.sessionShare).toFixed(0)} % of the ${giga(products.multiplyAddsPerSecond)} of the same matrix products alone`,
     `peak memory ${(endToEnd.peakMemoryBytes / 1_048_576).toFixed(0)} MiB in all processes`,

@@ -4,7 +4,7 @@ import type { Settings } from '../settings/catalogue.ts'
 import { Serving } from '../stream/serving.ts'
 import type { CommandContext } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { servingOptionsOf } from './serving-options.ts'
+import { streamServingOptionsOf } from './serving-options.ts'
 
 const triedBudgetsTokens = [256, 512, 1_024, 2_048, 4_096]
 const trialTexts = 1_000
@@ -18,13 +18,16 @@ export interface SessionFigures {
   readonly multiplyAddsPerSecond: number
   /** The same products with nothing between them, over batches of the same size. */
   readonly productsMultiplyAddsPerSecond: number
+  readonly processes: number
+  /** Of each process. */
+  readonly threads: number
   readonly provider: string
   readonly precision: string
 }
 
 /**
- * All texts through one session in one process and nothing else: tokenised before the clock starts, sorted by exact
- * length, in batches of the budget that was fastest on a sample.
+ * All texts through the inference processes of a stream and nothing else: tokenised before the clock starts, sorted by
+ * exact length, in batches of the budget that was fastest on a sample.
  */
 export async function bareSession(
   context: CommandContext,
@@ -32,8 +35,9 @@ export async function bareSession(
   texts: readonly string[],
 ): Promise<SessionFigures> {
   const model = await openModel(settings.model, modelsFolderOf(settings))
-  const serving = await Serving.start(model, servingOptionsOf(settings, context.log))
+  const serving = await Serving.start(model, streamServingOptionsOf(settings, context.log, model))
   try {
+    await serving.inference.warm()
     const tokenized = await serving.scorer.tokenizer.tokenize(texts)
     const windows = tokenized.flatMap((text) => text.windows)
     const sample = everyNth(windows, Math.max(1, Math.floor(windows.length / trialTexts)))
@@ -53,6 +57,7 @@ export async function bareSession(
     }
     const { seconds, paddedTokens } = await measure(windows, best.budgetTokens)
     const products = await serving.inference.measureProducts(best.budgetTokens, productRepetitions)
+    const { processes, threads } = serving.inference
     const { provider, precision } = serving.inference.info
     return {
       textsPerSecond: texts.length / seconds,
@@ -60,6 +65,8 @@ export async function bareSession(
       budgetTokens: best.budgetTokens,
       multiplyAddsPerSecond: (paddedTokens / seconds) * products.multiplyAddsPerToken,
       productsMultiplyAddsPerSecond: products.multiplyAdds / products.seconds,
+      processes,
+      threads,
       provider,
       precision,
     }

@@ -6,7 +6,7 @@ import { modelsFolderOf } from './models-folder.ts'
 import { numberOption, optionalOption, table } from './output.ts'
 import { ProgressBar } from './progress.ts'
 import { readEvaluationData } from './recorded-data.ts'
-import { runnerOptionsOf } from './runner-options.ts'
+import { oneProcessSettings, runnerOptionsOf } from './runner-options.ts'
 
 export const evaluateCommand: CommandSpec = {
   name: 'evaluate',
@@ -25,7 +25,15 @@ export const evaluateCommand: CommandSpec = {
     { flags: '--threshold <number>', help: "one threshold for every label instead of the model's own" },
     { flags: '--predictions <file>', help: 'write one {"id", "scores", "labels"} a row to this JSONL file' },
   ],
-  settings: ['model', 'models.folder', 'labels.absent', 'text.', 'runtime.', 'batch.budgetTokens', 'kafka.'],
+  settings: [
+    'model',
+    'models.folder',
+    'labels.absent',
+    'text.',
+    ...oneProcessSettings,
+    'batch.budgetTokens',
+    'kafka.',
+  ],
   examples: [
     'labelstream evaluate --model advice --data held-out.jsonl',
     'labelstream evaluate --model advice --manifest models/advice/VERSION/manifest.json --part dev',

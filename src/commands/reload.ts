@@ -77,13 +77,14 @@ export function describeModel(
   log: Logger,
 ): LogFields {
   const { name, version, digest } = serving.model
+  const { processes, threads } = serving.inference
   const { provider, precision, providerFallback } = serving.inference.info
   metrics.setGauge('model_info', { name, version, digest, provider, precision }, 1)
   if (providerFallback !== undefined) {
     metrics.counter('provider_fallbacks_total', { wanted: settings['runtime.provider'] }).inc()
     log.warn('execution provider fell back to the CPU', { reason: providerFallback })
   }
-  return { model: nameOf(serving), provider, precision }
+  return { model: nameOf(serving), provider, precision, processes, threads }
 }
 
 const nameOf = ({ model: { name, version } }: Serving): string => `${name}@${version}`

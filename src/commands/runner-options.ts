@@ -3,6 +3,14 @@ import { defaultBudgetTokens } from '../stream/batch-budget.ts'
 import type { Settings } from '../settings/catalogue.ts'
 import type { Logger } from '../telemetry/log.ts'
 
+/** Settings of one inference process, for commands that have no more. */
+export const oneProcessSettings = [
+  'runtime.provider',
+  'runtime.precision',
+  'runtime.threads',
+  'runtime.deadlineMs',
+] as const
+
 /** How the settings want texts to go through an encoder. */
 export function runnerOptionsOf(settings: Settings, log: Logger): TextRunnerOptions {
   return {

@@ -7,6 +7,7 @@ import type { CommandContext, CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { scoreTable } from './output.ts'
 import { servingOptionsOf } from './serving-options.ts'
+import { oneProcessSettings } from './runner-options.ts'
 
 const chunkTexts = 4_096
 
@@ -23,7 +24,14 @@ export const scoreCommand: CommandSpec = {
   name: 'score',
   summary: 'score texts given as arguments, or as JSONL or plain lines on stdin; no Kafka needed',
   arguments: '[text...]',
-  settings: ['model', 'models.folder', 'text.', 'runtime.', 'batch.budgetTokens', 'input.maxTextBytes'],
+  settings: [
+    'model',
+    'models.folder',
+    'text.',
+    ...oneProcessSettings,
+    'batch.budgetTokens',
+    'input.maxTextBytes',
+  ],
   examples: [
     'labelstream score "Use a sharp knife and keep your fingers curled."',
     'labelstream score --json < texts.jsonl   (lines like {"text": "..."})',

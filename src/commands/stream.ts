@@ -25,7 +25,7 @@ import { PeakMemory } from './memory.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { registryOf, scoresHeader } from './registry-client.ts'
 import { describeModel, modelReloadOf } from './reload.ts'
-import { servingOptionsOf } from './serving-options.ts'
+import { streamServingOptionsOf } from './serving-options.ts'
 import { requireTopics } from './topics.ts'
 
 /** The main job, running: what `run`, `demo` and `bench` start. */
@@ -59,7 +59,7 @@ export class Stream {
   }
 
   /**
-   * Checks the model, then warms the inference process while the brokers are asked, then joins the group: a member
+   * Checks the model, then warms an inference process while the brokers are asked, then joins the group: a member
    * that cannot score must not be given partitions. Throws what is wrong first (model, topics, inference, in that
    * order, however long each takes); then nothing is left running.
    */
@@ -83,7 +83,7 @@ export class Stream {
 
       const serve = (version: Model, signal?: AbortSignal): Promise<Serving> =>
         Serving.start(version, {
-          ...servingOptionsOf(settings, log),
+          ...streamServingOptionsOf(settings, log, version),
           ...(signal === undefined ? {} : { signal }),
           onRestart: (reason) => {
             streamMetrics.inferenceRestarted(reason)
@@ -121,7 +121,7 @@ export class Stream {
         {
           topics: { scores: settings['output.topic'], deadLetters: settings['deadLetters.topic'] },
           limits: {
-            budgetTokens: settings['batch.budgetTokens'] || (await budgetOf(serving, settings, log)),
+            budgetTokens: settings['batch.budgetTokens'] || (await budgetOf(serving, log)),
             maxRows: settings['batch.maxRows'],
             maxWaitMs: settings['batch.maxWaitMs'],
           },
@@ -238,16 +238,12 @@ async function closeStarted(starting: Promise<{ close(): Promise<void> }>): Prom
 }
 
 /** The token budget that is fastest here. */
-async function budgetOf(
-  { inference, model, scorer }: Serving,
-  settings: Settings,
-  log: Logger,
-): Promise<number> {
+async function budgetOf({ inference, model, scorer }: Serving, log: Logger): Promise<number> {
   const { budgetTokens, why } = await chooseBudget(
     {
       session: inference,
       info: inference.info,
-      threads: settings['runtime.threads'],
+      threads: inference.threads,
       modelDigest: model.digest,
       maxTokens: scorer.maxTokens,
     },

@@ -1,13 +1,22 @@
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
-import { Inference, type InferenceOptions } from '../runtime/inference.ts'
+import { InferencePool, type InferencePoolOptions } from '../runtime/inference-pool.ts'
 import { runSorted } from '../runtime/sorted-run.ts'
 import { TokenizerPool } from '../text/tokenizer-pool.ts'
 import type { WindowLimits } from '../text/windows.ts'
 
 /** How texts go through an encoder. */
 export interface TextRunnerOptions extends Pick<
-  InferenceOptions,
-  'provider' | 'precision' | 'autoOnCpu' | 'graphFolder' | 'threads' | 'deadlineMs' | 'signal' | 'onRestart' | 'onLog'
+  InferencePoolOptions,
+  | 'provider'
+  | 'precision'
+  | 'autoOnCpu'
+  | 'graphFolder'
+  | 'processes'
+  | 'threads'
+  | 'deadlineMs'
+  | 'signal'
+  | 'onRestart'
+  | 'onLog'
 > {
   readonly tokenizerThreads: number
   /** Most padded tokens in one batch of `run`. */
@@ -49,24 +58,24 @@ export interface TextRows {
 
 /** A folder's encoder and tokenizer, ready to turn many texts into rows of numbers. */
 export class TextRunner {
-  readonly inference: Inference
+  readonly inference: InferencePool
   readonly tokenizer: TokenizerPool
   readonly #budgetTokens: number
 
-  private constructor(inference: Inference, tokenizer: TokenizerPool, budgetTokens: number) {
+  private constructor(inference: InferencePool, tokenizer: TokenizerPool, budgetTokens: number) {
     this.inference = inference
     this.tokenizer = tokenizer
     this.#budgetTokens = budgetTokens
   }
 
-  /** Throws what Inference.start and TokenizerPool.start throw; then neither is left running. */
+  /** Throws what InferencePool.start and TokenizerPool.start throw; then neither is left running. */
   static async start(
     model: {
       readonly folder: string
       readonly fileDigests: Readonly<Record<string, string>>
       readonly maxTokens: number
     },
-    output: InferenceOptions['output'],
+    output: InferencePoolOptions['output'],
     options: TextRunnerOptions = defaultTextRunner,
   ): Promise<TextRunner> {
     const { folder, fileDigests, maxTokens } = model
@@ -78,7 +87,7 @@ export class TextRunner {
         threads: tokenizerThreads,
         ...servedWindows(maxTokens, { maxWindows, strideTokens }),
       }),
-      Inference.start({ ...inferenceOptions, folder, output, expectedDigests: fileDigests }),
+      InferencePool.start({ ...inferenceOptions, folder, output, expectedDigests: fileDigests }),
     ])
     const [tokenizer, inference] = starting
     if (tokenizer.status === 'fulfilled' && inference.status === 'fulfilled') {
@@ -115,7 +124,7 @@ export class TextRunner {
     }
   }
 
-  /** Ends the inference process and the tokenising threads. */
+  /** Ends the inference processes and the tokenising threads. */
   async close(): Promise<void> {
     await Promise.all([this.inference.close(), this.tokenizer.close()])
   }

@@ -54,20 +54,26 @@ export class Inference {
   readonly #log: LogSink
   readonly #closing = new AbortController()
   #info: SessionInfo
-  #child: InferenceChild
+  #child: InferenceChild | undefined
   /** The process that serves, once it is warm; rejects when none can be had any more. */
   #serving: Promise<InferenceChild>
+  #replacing = false
   #failures = 0
   #peakBytes = 0
 
-  private constructor(options: InferenceOptions, started: Started) {
+  private constructor(
+    options: InferenceOptions,
+    session: SessionRequest,
+    info: SessionInfo,
+    started?: InferenceChild,
+  ) {
     this.#options = options
-    this.#session = started.session
+    this.#session = session
     this.#log = options.onLog ?? (() => undefined)
-    this.#info = started.info
-    this.#child = started.child
-    this.#serving = Promise.resolve(started.child)
-    this.#supervise(started.child)
+    this.#info = info
+    this.#child = started
+    this.#serving = started === undefined ? this.#begin() : Promise.resolve(started)
+    if (started !== undefined) this.#supervise(started)
   }
 
   /**
@@ -76,20 +82,27 @@ export class Inference {
    */
   static async start(options: InferenceOptions): Promise<Inference> {
     const log = options.onLog ?? (() => undefined)
-    const session: SessionRequest = {
-      folder: options.folder,
-      output: options.output,
-      providers: providerCandidates(options.provider, thisMachine),
-      precision: options.precision,
-      autoOnCpu: options.autoOnCpu ?? 'fp32',
-      threads: options.threads,
-      expectedDigests: options.expectedDigests ?? {},
-      ...(options.graphFolder === undefined ? {} : { graphFolder: options.graphFolder }),
-    }
-    const started = await startFirst(session, log, options.signal)
-    const fallback = started.info.providerFallback
-    if (fallback !== undefined) log('warn', `running on ${started.info.provider}: ${fallback}`)
-    return new Inference(options, started)
+    const providers = providerCandidates(options.provider, thisMachine)
+    const { child, session, info } = await startFirst(requestOf(options, providers), log, options.signal)
+    const fallback = info.providerFallback
+    if (fallback !== undefined) log('warn', `running on ${info.provider}: ${fallback}`)
+    return new Inference(options, session, info, child)
+  }
+
+  /** Another process for what `info` describes. Its session is being started; runs wait for it. */
+  static follow(options: InferenceOptions, info: SessionInfo): Inference {
+    const request = requestOf({ ...options, precision: info.precision }, [info.provider])
+    return new Inference(options, request, info)
+  }
+
+  /** Resolves when the session is warm; rejects with why none can be had. */
+  async warm(): Promise<void> {
+    await this.#serving
+  }
+
+  /** Whether a process is on its way; runs wait for it. */
+  get replacing(): boolean {
+    return this.#replacing
   }
 
   /** Of the process that serves now. */
@@ -99,12 +112,12 @@ export class Inference {
 
   /** The process that serves now; another one after a restart. */
   get pid(): number | undefined {
-    return this.#child.pid
+    return this.#child?.pid
   }
 
   /** Of the serving process, as of its last answer; the peak is over all processes so far. */
   get memory(): ProcessMemory {
-    const { residentBytes, peakBytes } = this.#child.memory
+    const { residentBytes, peakBytes } = this.#child?.memory ?? { residentBytes: 0, peakBytes: 0 }
     return { residentBytes, peakBytes: Math.max(this.#peakBytes, peakBytes) }
   }
 
@@ -146,10 +159,10 @@ export class Inference {
   /** Ends the process; runs in flight reject. */
   async close(): Promise<void> {
     this.#closing.abort()
-    await this.#child.close()
+    await this.#child?.close()
     // a replacement may have been on its way
     await this.#serving.catch(() => undefined)
-    await this.#child.close()
+    await this.#child?.close()
   }
 
   async #ask(request: InferenceRequest, deadlineMs: number): Promise<Reply> {
@@ -165,12 +178,20 @@ export class Inference {
       this.#peakBytes = Math.max(this.#peakBytes, child.memory.peakBytes)
       if (this.#closing.signal.aborted) return
       this.#log('warn', `the inference process ${reason}; starting another`)
-      this.#serving = this.#replace()
-      // whoever runs next sees the rejection
-      this.#serving.catch(() => undefined)
+      this.#serving = this.#begin()
       this.#options.onRestart?.(reason)
     }
     if (!child.whenEnded(replace)) replace('crashed')
+  }
+
+  /** A process that is on its way. Whoever runs next sees the rejection. */
+  #begin(): Promise<InferenceChild> {
+    this.#replacing = true
+    const coming = this.#replace().finally(() => {
+      this.#replacing = false
+    })
+    coming.catch(() => undefined)
+    return coming
   }
 
   async #replace(): Promise<InferenceChild> {
@@ -195,6 +216,20 @@ export class Inference {
       }
     }
   }
+}
+
+function requestOf(options: InferenceOptions, providers: SessionRequest['providers']): SessionRequest {
+  const {
+    folder,
+    output,
+    precision,
+    autoOnCpu = 'fp32',
+    threads,
+    expectedDigests = {},
+    graphFolder,
+  } = options
+  const request = { folder, output, providers, precision, autoOnCpu, threads, expectedDigests }
+  return graphFolder === undefined ? request : { ...request, graphFolder }
 }
 
 interface Started {

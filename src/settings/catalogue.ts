@@ -129,9 +129,13 @@ export const catalogue = {
     default: 'auto',
     help: 'Arithmetic of the encoder.',
   }),
+  'runtime.processes': setting(z.int().min(0).max(256), {
+    default: 0,
+    help: 'Inference processes of a stream. 0 takes, on a CPU and with runtime.threads=0, one of one thread a core, as many as fit into a quarter of the memory; else one.',
+  }),
   'runtime.threads': setting(z.int().min(0).max(1_024), {
     default: 0,
-    help: 'Threads of one inference process; 0 takes every core.',
+    help: 'Threads of one inference process; 0 shares the cores out among the processes.',
   }),
   'runtime.deadlineMs': setting(milliseconds(100, 3_600_000), {
     default: 60_000,

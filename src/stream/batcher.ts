@@ -13,7 +13,7 @@ export interface BatchLimits {
 export interface BatchSituation {
   /** More windows are on their way (something is being read or tokenised, or the consumer lags). */
   readonly moreExpected: boolean
-  /** No batch is at the inference process. */
+  /** An inference process has no batch. */
   readonly workerIdle: boolean
   /** The stream is ending: send everything. */
   readonly draining: boolean

@@ -13,7 +13,7 @@ export interface ModelWorkOptions {
   readonly encodeScores: FormatPorts['encodeScores']
   readonly outcomes: Outcomes
   readonly limits: BatchLimits
-  /** Batches at the inference port at once. */
+  /** Batches at one inference process at once. */
   readonly inflightBatches: number
   /** Calls to the tokenizer at once. */
   readonly chunksAtOnce: number

@@ -10,7 +10,7 @@ export interface PipelineOptions {
   readonly commitIntervalMs: number
   /** Only for transactions. Default: 100 ms or 2,000 outcomes. */
   readonly transactions?: TransactionLimits
-  /** Batches at the inference port at once (2). */
+  /** Batches at one inference process at once (2). */
   readonly inflightBatches?: number
   /** Texts tokenised in one call (256), and calls to the tokenizer at once (2; one more than its threads). */
   readonly chunkTexts?: number

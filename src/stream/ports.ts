@@ -83,6 +83,8 @@ export interface InferenceResult {
 }
 
 export interface InferencePort {
+  /** Batches that are computed at the same time (1). */
+  readonly processes?: number
   run(windows: readonly Int32Array[]): Promise<InferenceResult>
 }
 

@@ -14,7 +14,7 @@ export interface ScoringOptions {
   readonly scorer: Scorer
   readonly metrics: PipelineMetrics
   readonly limits: BatchLimits
-  /** Batches at the inference port at once: one at work and the next ones ready, so that it never waits. */
+  /** Batches at one inference process at once: one at work and the next ones ready, so that it never waits. */
   readonly inflightBatches: number
 }
 
@@ -42,6 +42,7 @@ export class Scoring {
   readonly #effects: ScoringEffects
   readonly #waiting = new WaitingWindows<Row>()
   readonly #lane: Lane<Row, InferenceResult>
+  readonly #processes: number
   #atWork = 0
   #draining = false
   #timer: NodeJS.Timeout | undefined
@@ -55,7 +56,8 @@ export class Scoring {
     this.#options = options
     this.#effects = effects
     const { scorer, metrics } = options
-    this.#lane = new Lane(options.inflightBatches, {
+    this.#processes = scorer.inference.processes ?? 1
+    this.#lane = new Lane(options.inflightBatches * this.#processes, {
       run: (rows) => this.#run(rows.map((row) => row.tokens)),
       probe: async () => {
         const [text] = await scorer.tokenizer.tokenize([scorer.knownGoodText])
@@ -119,7 +121,7 @@ export class Scoring {
       const now = monotonicMs()
       const next = nextDispatch(this.#waiting.buckets(), now, limits, {
         moreExpected: this.#effects.moreExpected(),
-        workerIdle: this.#atWork === 0,
+        workerIdle: this.#atWork < this.#processes,
         draining: this.#draining,
       })
       if ('waitMs' in next) {

@@ -15,6 +15,8 @@ const round = (session: number, stream: number) => ({
     budgetTokens: 1_024,
     multiplyAddsPerSecond: session * 1e9,
     productsMultiplyAddsPerSecond: 2 * session * 1e9,
+    processes: 2,
+    threads: 1,
     provider: 'cpu',
     precision: 'int8',
   },

@@ -288,6 +288,32 @@ describe('Pipeline', () => {
     assert.equal(pipeline.inFlightBytes, 0)
   })
 
+  test('keeps every inference process at work, and holds nothing back for a batch while one is idle', async () => {
+    for (const processes of [1, 2]) {
+      const answers: (() => void)[] = []
+      const { fetch, end } = await started({
+        options: { limits: { budgetTokens: 64, maxRows: 1, maxWaitMs: 1_000_000 }, inflightBatches: 1 },
+        inference: {
+          processes,
+          run: (windows) =>
+            new Promise((resolve) =>
+              answers.push(() => {
+                resolve(resultOf(windows))
+              }),
+            ),
+        },
+      })
+      fetch(['a', 'b', 'c', 'd'])
+      for (let turn = 0; turn < 5; turn++) await nextTurn()
+      assert.equal(answers.length, processes)
+      for (let answered = 0; answered < 4; answered++) {
+        await until(() => answers.length > answered)
+        answers[answered]?.()
+      }
+      await end(4)
+    }
+  })
+
   test('does not score what waited for a batch when its epoch ended', async () => {
     const batches: number[] = []
     const { handlers, fetch, end } = await started({

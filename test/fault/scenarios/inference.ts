@@ -1,13 +1,19 @@
 import { sleep } from '../../../src/core/clock.ts'
-import { type Fault, someMember } from '../fault.ts'
+import { type Fault, pick, type Scene, someMember } from '../fault.ts'
 import { killQuietly } from '../member.ts'
 import type { Plan } from '../plan.ts'
 
-export const killInference: Fault = async (scene) => {
+function someInference(scene: Scene): { pid: number; group: string } | undefined {
   const found = someMember(scene)
-  const pid = found?.member.inferencePid
-  if (pid === undefined) return false
-  scene.note(`kill -9 the inference process of ${found?.job.group ?? ''}`)
+  const pid = pick(scene.random, found?.member.inferencePids ?? [])
+  return found === undefined || pid === undefined ? undefined : { pid, group: found.job.group }
+}
+
+export const killInference: Fault = async (scene) => {
+  const found = someInference(scene)
+  if (found === undefined) return false
+  const { pid, group } = found
+  scene.note(`kill -9 an inference process of ${group}`)
   killQuietly(pid, 'SIGKILL')
   await sleep(500)
   return true
@@ -15,20 +21,20 @@ export const killInference: Fault = async (scene) => {
 
 /** The member takes it for hung, kills and replaces it. */
 export const freezeInference: Fault = async (scene) => {
-  const found = someMember(scene)
-  const pid = found?.member.inferencePid
-  if (pid === undefined) return false
-  scene.note(`SIGSTOP the inference process of ${found?.job.group ?? ''}`)
+  const found = someInference(scene)
+  if (found === undefined) return false
+  const { pid, group } = found
+  scene.note(`SIGSTOP an inference process of ${group}`)
   killQuietly(pid, 'SIGSTOP')
   await sleep(4_000)
   killQuietly(pid, 'SIGCONT')
   return true
 }
 
-/** Inference processes crash and hang. */
+/** Inference processes crash and hang; every member has two. */
 export const inference: Plan = {
   name: 'inference',
   share: 0.06,
   faults: { killInference, freezeInference },
-  job: { settings: { 'stream.cacheEntries': 0 } },
+  job: { settings: { 'stream.cacheEntries': 0, 'runtime.processes': 2 } },
 }
