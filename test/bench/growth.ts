@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 import { benchTexts } from '../../src/commands/bench-texts.ts'
 import { table } from '../../src/commands/output.ts'
 import { type BenchBroker, benchBroker } from './broker.ts'
-import { type GrowthCell, growthAxes, growthCells, textsOfLength } from './growth-cells.ts'
+import { coresOf, type GrowthCell, growthAxes, growthCells, textsOfLength } from './growth-cells.ts'
 import { type GrowthReport, type GrowthRow, rowOf } from './growth-report.ts'
 import { say, wholeNumber } from './program.ts'
 import { writeRandomHead } from './random-head.ts'
@@ -69,7 +69,7 @@ async function measure(on: BenchBroker): Promise<GrowthReport> {
     })
   const [first] = cells
   if (first === undefined) throw new Error('there are no cells')
-  const usual = { ...first, members: 1, threads: cores, tokens: undefined }
+  const usual = { ...first, members: 1, processes: cores, threads: 1, tokens: undefined }
   const trial = await cellFigures(usual, benchTexts(values.data, trialTexts))
   say(`trial: ${trial.textsPerSecond.toFixed(0)} texts/s, ${trial.tokensPerSecond.toFixed(0)} tokens/s`)
 
@@ -101,9 +101,10 @@ async function measure(on: BenchBroker): Promise<GrowthReport> {
 }
 
 /** As many texts as take about `--seconds`, going by the tokens of the trial. */
-function textCount({ tokens, members, threads }: GrowthCell, trial: CellFigures): number {
+function textCount(cell: GrowthCell, trial: CellFigures): number {
+  const { tokens } = cell
   const tokensPerText = tokens ?? trial.tokensPerSecond / trial.textsPerSecond
-  const share = Math.min(1, (members * threads) / cores)
+  const share = Math.min(1, coresOf(cell) / cores)
   return Math.max(fewestTexts, Math.ceil((cellSeconds * share * trial.tokensPerSecond) / tokensPerText))
 }
 

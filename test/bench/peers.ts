@@ -98,7 +98,8 @@ function ours(on: BenchBroker, input: string, name: string, options: string): Co
         group: topics.group,
         model: values.model,
         'kafka-brokers': on.brokers.join(','),
-        'runtime-threads': values.threads,
+        'runtime-processes': values.threads,
+        'runtime-threads': '1',
         'text-max-tokens': values['max-tokens'],
         // peers cut long texts; here too only the first window counts
         'text-max-windows': '1',

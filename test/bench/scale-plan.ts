@@ -1,4 +1,4 @@
-import type { GrowthAxis } from './growth-cells.ts'
+import { coresOf, type GrowthAxis } from './growth-cells.ts'
 import type { GrowthReport, GrowthRow } from './growth-report.ts'
 import { grouped, markdownTable } from './page-blocks.ts'
 
@@ -36,9 +36,7 @@ const rowsOn = ({ rows }: GrowthReport, axis: GrowthAxis): readonly GrowthRow[] 
 
 /** The pod that is planned with: of the ways to use all cores, the fastest. With a core idle a rate flatters. */
 function podRow(report: GrowthReport): GrowthRow {
-  const [first, ...others] = rowsOn(report, 'cores').filter(
-    ({ members, threads }) => members * threads >= report.cores,
-  )
+  const [first, ...others] = rowsOn(report, 'cores').filter((row) => coresOf(row) >= report.cores)
   if (first === undefined) throw new RangeError('the figures have no row on cores')
   return others.reduce(
     (best, row) => (row.textsPerSecond.median > best.textsPerSecond.median ? row : best),
@@ -103,7 +101,7 @@ const axisNames: { readonly [Axis in GrowthAxis]: string } = {
   tokens: 'tokens of every text',
   labels: 'labels',
   partitions: 'partitions',
-  members: 'members, a thread each',
+  members: 'members of one inference process',
 }
 
 /** The plan in Markdown, with how it changes with the length of texts and the number of labels. */
@@ -156,8 +154,9 @@ export function planText(report: GrowthReport, target: PlanTarget): string {
 function byAxis(report: GrowthReport, target: PlanTarget, axis: GrowthAxis, title: string): string[] {
   const rows = rowsOn(report, axis)
   if (rows.length === 0) return []
-  const cells = rows.map(({ value, textsPerSecond, inputBytes, outputBytes, members, threads }) => {
-    const cores = Math.min(members * threads, report.cores)
+  const cells = rows.map((row) => {
+    const { value, textsPerSecond, inputBytes, outputBytes } = row
+    const cores = Math.min(coresOf(row), report.cores)
     return [
       value,
       grouped((target.textsPerSecond * cores) / (textsPerSecond.median * target.utilisation)),

@@ -13,8 +13,9 @@ export interface CellOptions {
   /** Model folder. */
   readonly model: string
   readonly precision: string
-  /** Processes of the group, each with one inference process of so many threads. */
   readonly members: number
+  /** Inference processes of each member, and threads of each of these. */
+  readonly processes: number
   readonly threads: number
   readonly partitions: number
   readonly texts: readonly string[]
@@ -67,6 +68,7 @@ export async function measureCell(broker: BenchBroker, options: CellOptions): Pr
           model: options.model,
           'runtime.provider': 'cpu',
           'runtime.precision': options.precision,
+          'runtime.processes': options.processes,
           'runtime.threads': options.threads,
           // texts that are taken in a circle would come from memory
           'stream.cacheEntries': 0,
