@@ -76,11 +76,11 @@ function growth(): GrowthReport {
 test('a plan takes the fastest way to use all cores, and leaves room', () => {
   const target = { textsPerSecond: 1_000_000, utilisation: 0.5, replicas: 3, readers: 2 }
   const plan = scalePlan(growth(), target)
-  // two processes of one thread each
+  // one member with two inference processes of one thread each
   assert.equal(plan.podTextsPerSecond, 190)
   assert.equal(plan.podCores, 2)
   assert.equal(plan.pods, Math.ceil(1e6 / 95))
-  assert.equal(plan.partitions, 4 * plan.pods)
+  assert.equal(plan.partitions, 2 * plan.pods)
   assert.equal(plan.coreHoursPerMillion.toFixed(3), ((2 * 1e6) / 95 / 3_600).toFixed(3))
   assert.deepEqual(plan.network, { produced: 500e6, replicated: 1_000e6, consumed: 900e6 })
   assert.match(planText(growth(), target), /\| pods \| 10,527 \|/)
