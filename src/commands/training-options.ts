@@ -20,7 +20,7 @@ export const hyperparameterOptions: readonly CommandOption[] = [
   { flags: '--label-smoothing <share>', help: 'moves targets towards one half' },
   {
     flags: '--positive-weight-power <power>',
-    help: 'weighs positives by (negatives / positives) to this power',
+    help: 'weighs positives by (negatives / positives) to this power (default 0.05 where an encoder is trained, else 0)',
   },
   {
     flags: '--average-decay <factor>',

@@ -52,7 +52,7 @@ export const defaultEncoderHyperparameters: EncoderHyperparameters = {
   warmup: 0.08,
   loss: 'bce',
   labelSmoothing: 0,
-  positiveWeightPower: 0,
+  positiveWeightPower: 0.05,
   averageDecay: 0.96,
   patience: 3,
   budgetTokens: 2_048,
