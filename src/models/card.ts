@@ -39,12 +39,11 @@ export function renderCard(details: ModelDetails, decision: Decision, digest: st
     '',
     `Thresholds: ${decision.thresholdPolicy}, on ${decision.precision} scores after ${decision.calibration} calibration.`,
     '',
-    '| label | threshold | |',
-    '|---|---|---|',
-    ...decision.labels.map(
-      ({ label, threshold, pooled }) =>
-        `| ${label} | ${threshold.toFixed(3)} | ${pooled ? 'pooled: too few positives of its own' : ''} |`,
-    ),
+    ...labelsTable(details, decision),
+    '',
+    '## Limits',
+    '',
+    ...limits(details, decision),
     '',
     '## Use',
     '',
@@ -55,6 +54,49 @@ export function renderCard(details: ModelDetails, decision: Decision, digest: st
     '',
   ]
   return lines.join('\n')
+}
+
+/** Thresholds, and how good each label is in the part that chose nothing; in dev where all of the others were trained on. */
+function labelsTable({ metrics }: ModelDetails, { labels }: Decision): string[] {
+  const part = measuredPart(metrics)
+  const shown = ['precision', 'recall', 'f1']
+  return [
+    `| label | threshold |${part === undefined ? '' : ` positives in ${part} | ${shown.join(' | ')} |`} |`,
+    `|${'---|'.repeat(part === undefined ? 3 : shown.length + 4)}`,
+    ...labels.map(({ label, threshold, pooled }) => {
+      const own = part === undefined ? undefined : field(field(metrics[part], 'perLabel'), label)
+      const numbers = shown.map((name) => ` ${numberIn(own, name)} |`).join('')
+      const figures = part === undefined ? '' : ` ${Number(field(own, 'support') ?? 0)} |${numbers}`
+      return `| ${label} | ${threshold.toFixed(3)} |${figures} ${pooled ? 'pooled threshold: too few positives of its own' : ''} |`
+    }),
+  ]
+}
+
+const measuredPart = (metrics: ModelDetails['metrics']): string | undefined =>
+  ['test', 'dev'].find((part) => field(metrics[part], 'perLabel') !== undefined)
+
+/** Positives below which a label's figures move by tenths from one sample to the next. */
+const fewPositives = 20
+
+function limits({ metrics, maxTokens, base }: ModelDetails, { labels }: Decision): string[] {
+  const part = measuredPart(metrics)
+  const rare = labels
+    .map(({ label }) => label)
+    .filter((label) => {
+      const support = field(field(metrics[part ?? ''], 'perLabel'), label)
+      return Number(field(support, 'support') ?? 0) < fewPositives
+    })
+  return [
+    `- It knows these ${labels.length} labels and texts like those that it was trained on: other sources, other languages and other times were not measured.`,
+    `- It was trained on the first ${maxTokens} tokens of a text. A longer one is scored in windows and takes each label's highest score.`,
+    ...(part === undefined || rare.length === 0
+      ? []
+      : [
+          `- Fewer than ${fewPositives} positives in ${part}, so that these figures are rough: ${rare.join(', ')}.`,
+        ]),
+    ...(base === undefined ? [] : [`- It has what ${base.name} learned before, its biases included.`]),
+    '- Scores are probabilities as far as the part that they were calibrated on is like what comes.',
+  ]
 }
 
 function dataSection({ data }: ModelDetails): string[] {
@@ -93,7 +135,10 @@ function metricsSection({ metrics }: ModelDetails): string[] {
 }
 
 function numberIn(values: unknown, name: string): string {
-  if (typeof values !== 'object' || values === null) return ''
-  const value: unknown = (values as Record<string, unknown>)[name]
+  const value = field(values, name)
   return typeof value === 'number' ? value.toFixed(3) : ''
+}
+
+function field(values: unknown, name: string): unknown {
+  return typeof values === 'object' && values !== null ? (values as Record<string, unknown>)[name] : undefined
 }
