@@ -17,7 +17,7 @@ export async function withCluster<T>(
 ): Promise<T> {
   const opened = await openCluster(client, topics, doing)
   try {
-    return await work(opened.cluster)
+    return await client.answered(work(opened.cluster), doing)
   } catch (error) {
     throw client.error(error, { doing, topic: topics.length === 1 ? topics[0] : undefined })
   } finally {
@@ -45,11 +45,11 @@ export async function openCluster(
   const cluster = captured
   if (cluster === undefined)
     throw new LabelstreamError('INTERNAL', 'kafkajs did not call the partition assigner')
-  const close = (): Promise<void> => quietly(consumer.disconnect())
+  const close = (): Promise<void> => quietly(client.answered(consumer.disconnect(), 'disconnecting'))
   await client.connect(consumer, doing)
   try {
     // one by one, so that an error belongs to one topic
-    for (const topic of topics) await addTopic(client, cluster, topic, doing)
+    for (const topic of topics) await client.answered(addTopic(client, cluster, topic, doing), doing)
     return { cluster, close }
   } catch (error) {
     await close()

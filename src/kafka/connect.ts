@@ -74,6 +74,25 @@ export class KafkaClient {
     return new kafkajs.Kafka(this.#config)
   }
 
+  /**
+   * Settles with one call of kafkajs that asks a broker something, or rejects with BROKER_UNREACHABLE when it has had
+   * time to connect, to look the broker up and to be answered: kafkajs leaves calls unsettled when a connection ends at
+   * the wrong moment. What it was called on is to be thrown away then.
+   */
+  async answered<T>(call: Promise<T>, doing: string): Promise<T> {
+    const { connectionTimeoutMs, requestTimeoutMs } = withTimeouts(this.options)
+    const patienceMs = 2 * (connectionTimeoutMs + requestTimeoutMs)
+    return withDeadline(
+      call,
+      patienceMs,
+      () =>
+        new LabelstreamError(
+          'BROKER_UNREACHABLE',
+          `no answer from ${this.options.brokers.join(', ')} within ${patienceMs / 1000} s (${doing})`,
+        ),
+    )
+  }
+
   log(level: KafkaLogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
     this.options.onLog?.(level, message, fields)
   }
@@ -130,15 +149,21 @@ export async function quietly(work: Promise<unknown>): Promise<void> {
   }
 }
 
+const withTimeouts = ({ connectionTimeoutMs = 3_000, requestTimeoutMs = 30_000 }: KafkaOptions) => ({
+  connectionTimeoutMs,
+  requestTimeoutMs,
+})
+
 function kafkaConfig(options: KafkaOptions): KafkaConfig {
   const ssl = options.ssl === undefined ? undefined : tlsOptions(options.ssl)
   const sasl = options.sasl === undefined ? undefined : saslOptions(options.sasl)
+  const { connectionTimeoutMs, requestTimeoutMs } = withTimeouts(options)
   return {
     brokers: [...options.brokers],
     clientId: options.clientId,
-    connectionTimeout: options.connectionTimeoutMs ?? 3_000,
+    connectionTimeout: connectionTimeoutMs,
     authenticationTimeout: 10_000,
-    requestTimeout: options.requestTimeoutMs ?? 30_000,
+    requestTimeout: requestTimeoutMs,
     // short, but enough to try each broker: whoever calls has an own loop for what must go on for ever
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: Math.max(3, options.brokers.length) },
     logLevel: kafkajs.logLevel.INFO,

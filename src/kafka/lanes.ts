@@ -226,7 +226,9 @@ export class Lanes {
   ): Promise<void> {
     const { producer } = held
     if (producer === undefined) throw new LabelstreamError('INTERNAL', `lane ${held.lane} has no producer`)
-    await producer.commit(sends, offsets, laneMetadata(this.#options.lanes), held.over.signal)
+    const metadata = laneMetadata(this.#options.lanes)
+    const committing = producer.commit(sends, offsets, metadata, held.over.signal)
+    await this.#client.answered(committing, `a transaction of lane ${held.lane}`)
     for (const position of offsets) held.committed.set(keyOf(position), position.offset)
   }
 
@@ -244,7 +246,7 @@ export class Lanes {
 
   #fence(held: HeldLane): Promise<TransactionalProducer> {
     const { group, lanes, compression = 'none', transactionTimeoutMs = 30_000 } = this.#options
-    return TransactionalProducer.fence(
+    const fencing = TransactionalProducer.fence(
       this.#opened.cluster,
       {
         transactionalId: transactionalIdOf(group, lanes, held.lane),
@@ -254,13 +256,13 @@ export class Lanes {
       },
       held.over.signal,
     )
+    return this.#client.answered(fencing, `taking lane ${held.lane}`)
   }
 
   async #committedOffsets(held: HeldLane): Promise<Map<string, number | undefined>> {
     for (;;) {
-      const found = await offsetsOf(this.#opened.cluster, this.#options.group, held.partitions, {
-        stable: true,
-      })
+      const asking = offsetsOf(this.#opened.cluster, this.#options.group, held.partitions, { stable: true })
+      const found = await this.#client.answered(asking, `what is committed of lane ${held.lane}`)
       if (found !== 'undecided') {
         checkLaneMetadata(found, this.#options)
         return new Map(found.map((one) => [keyOf(one), one.offset]))

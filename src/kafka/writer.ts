@@ -85,11 +85,12 @@ export class Writer {
     return count
   }
 
-  /** Gives up sends that wait for a repetition, and disconnects. */
+  /** Gives up sends that wait for a repetition, and disconnects, within some seconds. */
   async close(): Promise<void> {
     this.#closing.abort()
-    await Promise.allSettled(this.#tails.values())
-    await quietly(withDeadline(this.#discard(), closeTimeoutMs, () => new Error('the brokers do not let go')))
+    const late = (): Error => new Error('the brokers do not let go')
+    await quietly(withDeadline(Promise.allSettled(this.#tails.values()), closeTimeoutMs, late))
+    await quietly(withDeadline(this.#discard(), closeTimeoutMs, late))
   }
 
   async #sendUntilDone(
@@ -121,7 +122,7 @@ export class Writer {
     const { CompressionTypes } = kafkajs
     try {
       const producer = await this.#connected()
-      const answers = await producer.send({
+      const sending = producer.send({
         topic,
         acks: -1,
         compression: this.#options.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None,
@@ -132,6 +133,7 @@ export class Writer {
           partition,
         })),
       })
+      const answers = await this.#client.answered(sending, `writing to ${topic}/${partition}`)
       if (covers(answers, topic, partition)) {
         this.#failuresInARow = 0
         this.#seenTopics.add(topic)

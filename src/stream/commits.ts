@@ -1,4 +1,4 @@
-import { sleep } from '../core/clock.ts'
+import { sleep, withDeadline } from '../core/clock.ts'
 import { asLabelstreamError, type LabelstreamError } from '../core/errors.ts'
 import type { Position } from '../formats/message.ts'
 import type { PartitionStream } from './partition-stream.ts'
@@ -6,6 +6,8 @@ import type { PipelineMetrics, ReaderPort } from './ports.ts'
 
 const finalAttempts = 3
 const finalRetryMs = 250
+/** Somebody waits for the end; what is not committed is done again. */
+const finishPatienceMs = 5_000
 
 /** Commits the gap-free prefixes, regularly and at the end. */
 export class Committer {
@@ -43,6 +45,15 @@ export class Committer {
   /** Commits a last time. Rejects when the broker refuses; gives up quietly when it cannot be reached. */
   async finish(): Promise<void> {
     clearInterval(this.#timer)
+    const late = new Error('the brokers do not answer')
+    try {
+      await withDeadline(this.#finalCommit(), finishPatienceMs, () => late)
+    } catch (error) {
+      if (error !== late) throw error
+    }
+  }
+
+  async #finalCommit(): Promise<void> {
     await this.#underWay
     for (let attempt = 1; !(await this.#commit()) && attempt < finalAttempts; attempt++) {
       await sleep(finalRetryMs * attempt)

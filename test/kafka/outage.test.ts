@@ -98,3 +98,17 @@ test('a host that swallows packets counts as unreachable after the time given', 
   const client = connectKafka({ brokers: ['192.0.2.1:9092'], clientId: 'test', firstConnectTimeoutMs: 1_500 })
   await assert.rejects(Writer.connect(client), { code: 'BROKER_UNREACHABLE', message: /192\.0\.2\.1:9092/ })
 })
+
+test('a call that is never answered is given up, and says what it was for', async () => {
+  const client = connectKafka({
+    brokers: ['127.0.0.1:9'],
+    clientId: 'test',
+    connectionTimeoutMs: 5,
+    requestTimeoutMs: 5,
+  })
+  await assert.rejects(client.answered(new Promise(() => undefined), 'asking'), {
+    code: 'BROKER_UNREACHABLE',
+    message: /no answer from 127\.0\.0\.1:9 within 0\.02 s \(asking\)/,
+  })
+  assert.equal(await client.answered(Promise.resolve(3), 'asking'), 3)
+})

@@ -360,6 +360,23 @@ describe('Pipeline', () => {
     await pipeline.stop({ deadlineMs: 1_000 })
   })
 
+  test('ends though no commit is ever answered, before it ends and at the end', async () => {
+    const asked: number[] = []
+    const { fetch, pipeline } = await started({
+      options: { commitIntervalMs: 1 },
+      reader: {
+        commit: (epoch) => {
+          asked.push(epoch)
+          return new Promise(() => undefined)
+        },
+      },
+    })
+    fetch(['a'])
+    await until(() => asked.length > 0)
+    await pipeline.stop({ deadlineMs: 1_000 })
+    assert.equal(pipeline.totals.scored, 1)
+  })
+
   test('waits for the registry and dead-letters nothing for it', async () => {
     let faults = 2
     const retried: string[] = []
