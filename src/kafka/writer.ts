@@ -1,4 +1,4 @@
-import kafkajs, { type Producer, type RecordMetadata } from 'kafkajs'
+import kafkajs, { type Message, type Producer, type RecordMetadata } from 'kafkajs'
 import { monotonicMs, sleep, withDeadline } from '../core/clock.ts'
 import { type ErrorCode, LabelstreamError } from '../core/errors.ts'
 import type { OutgoingMessage } from '../formats/message.ts'
@@ -21,10 +21,14 @@ const failuresBeforeNewProducer = 3
 
 const closeTimeoutMs = 4_000
 
+/** After a failure partitions are written each alone for so long: a broker that hangs is to hold up its own only. */
+const aloneMs = 60_000
+
 /**
  * Writes to Kafka with acks=all. A send resolves when the broker has said that every record is durable;
  * infrastructure faults are repeated for ever, with back-off, until `close`. Sends to one partition go one
- * after another in the order of the calls, sends to different partitions at the same time.
+ * after another in the order of the calls, sends to different partitions at the same time; those of one moment share
+ * a request to each broker.
  *
  * The producer is not idempotent: kafkajs then sends one request at a time per broker and gets stuck on a
  * sequence number the broker does not expect, while at-least-once delivery allows the duplicates that a
@@ -39,6 +43,9 @@ export class Writer {
   readonly #partitionCounts = new Map<string, number>()
   /** Topics that took a record: that one of them is missing may pass. */
   readonly #seenTopics = new Set<string>()
+  /** Of different partitions, for the next request. */
+  #gathered: GatheredSend[] = []
+  #aloneUntilMs = 0
   #producer: Promise<Producer> | undefined
   #failuresInARow = 0
 
@@ -119,21 +126,8 @@ export class Writer {
     partition: number,
     messages: readonly OutgoingMessage[],
   ): Promise<LabelstreamError | undefined> {
-    const { CompressionTypes } = kafkajs
     try {
-      const producer = await this.#connected()
-      const sending = producer.send({
-        topic,
-        acks: -1,
-        compression: this.#options.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None,
-        messages: messages.map(({ key, value, headers }) => ({
-          key,
-          value,
-          headers: { ...headers },
-          partition,
-        })),
-      })
-      const answers = await this.#client.answered(sending, `writing to ${topic}/${partition}`)
+      const answers = await this.#gather(topic, partition, messages)
       if (covers(answers, topic, partition)) {
         this.#failuresInARow = 0
         this.#seenTopics.add(topic)
@@ -142,6 +136,7 @@ export class Writer {
       // kafkajs skips a partition without saying so when it is unknown to it or was moved in the meantime
       return await this.#unanswered(topic, partition)
     } catch (error) {
+      this.#aloneUntilMs = monotonicMs() + aloneMs
       this.#failuresInARow += 1
       if (this.#failuresInARow >= failuresBeforeNewProducer) {
         this.#failuresInARow = 0
@@ -149,6 +144,52 @@ export class Writer {
       }
       return this.#client.error(error, { doing: `writing to ${topic}/${partition}`, topic })
     }
+  }
+
+  /** Resolves to the answers of a request that held these messages, and perhaps others. */
+  #gather(
+    topic: string,
+    partition: number,
+    messages: readonly OutgoingMessage[],
+  ): Promise<readonly RecordMetadata[]> {
+    return new Promise((resolve, reject) => {
+      this.#gathered.push({ topic, partition, messages, resolve, reject })
+      if (this.#gathered.length > 1) return
+      // a batch of texts has outcomes for many partitions at once
+      setImmediate(() => {
+        const sends = this.#gathered
+        this.#gathered = []
+        if (monotonicMs() >= this.#aloneUntilMs) void this.#sendTogether(sends)
+        else for (const send of sends) void this.#sendTogether([send])
+      })
+    })
+  }
+
+  async #sendTogether(sends: readonly GatheredSend[]): Promise<void> {
+    try {
+      const answers = await this.#request(sends)
+      for (const { resolve } of sends) resolve(answers)
+    } catch (error) {
+      const [first, ...others] = sends
+      if (others.length === 0) first?.reject(error)
+      // whose fault it was, only each of them alone can tell
+      else await Promise.all(sends.map((send) => this.#sendTogether([send])))
+    }
+  }
+
+  async #request(sends: readonly GatheredSend[]): Promise<readonly RecordMetadata[]> {
+    const { CompressionTypes } = kafkajs
+    const producer = await this.#connected()
+    const sending = producer.sendBatch({
+      acks: -1,
+      compression: this.#options.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None,
+      topicMessages: [...new Set(sends.map(({ topic }) => topic))].map((topic) => ({
+        topic,
+        messages: sends.filter((send) => send.topic === topic).flatMap(recordsOf),
+      })),
+    })
+    const places = sends.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')
+    return this.#client.answered(sending, `writing to ${places}`)
   }
 
   async #unanswered(topic: string, partition: number): Promise<LabelstreamError> {
@@ -194,6 +235,17 @@ export class Writer {
     )
   }
 }
+
+interface GatheredSend {
+  readonly topic: string
+  readonly partition: number
+  readonly messages: readonly OutgoingMessage[]
+  readonly resolve: (answers: readonly RecordMetadata[]) => void
+  readonly reject: (error: unknown) => void
+}
+
+const recordsOf = ({ partition, messages }: GatheredSend): Message[] =>
+  messages.map(({ key, value, headers }) => ({ key, value, headers: { ...headers }, partition }))
 
 /** Whether the answer says that this partition took the records. */
 function covers(answers: readonly RecordMetadata[], topic: string, partition: number): boolean {
