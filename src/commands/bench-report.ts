@@ -1,5 +1,5 @@
 import type { RateFigures } from './bench-rate.ts'
-import type { SessionFigures } from './bench-session.ts'
+import type { BareFigures, SessionFigures } from './bench-session.ts'
 import type { StreamFigures } from './bench-stream.ts'
 import type { CommandContext } from './command.ts'
 import { table } from './output.ts'
@@ -15,22 +15,25 @@ export interface Round {
 export function benchReport(rounds: readonly Round[], texts: number, measuredRates: readonly RateFigures[]) {
   const middle = (figure: (round: Round) => number): number => median(rounds.map(figure))
   const first = rounds[0]?.session
+  const bare = (figures: (round: Round) => BareFigures) => ({
+    textsPerSecond: middle((round) => figures(round).textsPerSecond),
+    paddedTokensPerSecond: middle((round) => figures(round).paddedTokensPerSecond),
+    budgetTokens: middle((round) => figures(round).budgetTokens),
+    multiplyAddsPerSecond: middle((round) => figures(round).multiplyAddsPerSecond),
+    processes: middle((round) => figures(round).processes),
+    threads: middle((round) => figures(round).threads),
+  })
   const capacity = middle(({ stream }) => stream.textsPerSecond)
   const rates = measuredRates.map((rate) => ({ ...rate, capacityShare: rate.wantedPerSecond / capacity }))
   return {
     texts,
     rounds: rounds.length,
-    session: {
-      textsPerSecond: middle(({ session }) => session.textsPerSecond),
-      paddedTokensPerSecond: middle(({ session }) => session.paddedTokensPerSecond),
-      budgetTokens: middle(({ session }) => session.budgetTokens),
-      multiplyAddsPerSecond: middle(({ session }) => session.multiplyAddsPerSecond),
-    },
+    session: bare(({ session }) => session.session),
+    asServed: bare(({ session }) => session.asServed),
     products: {
       multiplyAddsPerSecond: middle(({ session }) => session.productsMultiplyAddsPerSecond),
-      sessionShare: middle(
-        ({ session }) => session.multiplyAddsPerSecond / session.productsMultiplyAddsPerSecond,
-      ),
+      sessionShare: middle(({ session }) => shareOfProducts(session, session.session)),
+      asServedShare: middle(({ session }) => shareOfProducts(session, session.asServed)),
     },
     endToEnd: {
       textsPerSecond: capacity,
@@ -39,15 +42,17 @@ export function benchReport(rounds: readonly Round[], texts: number, measuredRat
       p99Ms: middle(({ stream }) => stream.p99Ms),
       peakMemoryBytes: Math.max(...rounds.map(({ stream }) => stream.peakMemoryBytes)),
     },
-    processes: first?.processes,
-    threads: first?.threads,
-    ratio: middle(({ session, stream }) => stream.textsPerSecond / session.textsPerSecond),
+    ratio: middle(({ session, stream }) => stream.textsPerSecond / session.session.textsPerSecond),
+    ratioToServed: middle(({ session, stream }) => stream.textsPerSecond / session.asServed.textsPerSecond),
     paddingShare: middle(({ stream }) => stream.paddingShare),
     ...(rates.length === 0 ? {} : { rate: rates[0], rates }),
     precision: first?.precision,
     provider: first?.provider,
   }
 }
+
+const shareOfProducts = (session: SessionFigures, { multiplyAddsPerSecond }: BareFigures): number =>
+  multiplyAddsPerSecond / session.productsMultiplyAddsPerSecond
 
 type Report = ReturnType<typeof benchReport>
 
@@ -61,23 +66,31 @@ export function printBench(context: CommandContext, report: Report): void {
   context.print(
     table(
       ['', 'texts/s', 'padded tokens/s'],
-      [row('bare session', report.session), row('Kafka to Kafka', report.endToEnd)],
+      [
+        row(`bare session of ${report.session.threads} threads`, report.session),
+        row(`bare, ${processesOf(report.asServed)}`, report.asServed),
+        row('Kafka to Kafka', report.endToEnd),
+      ],
     ),
   )
   context.print(sentences(report).join('\n'))
 }
 
-function sentences({ endToEnd, session, products, rates = [], ...report }: Report): string[] {
+const processesOf = ({ processes, threads }: { processes: number; threads: number }): string =>
+  `${processes} processes of ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+
+function sentences({ endToEnd, session, asServed, products, rates = [], ...report }: Report): string[] {
   const milliseconds = (value: number): string => `${value.toFixed(0)} ms`
+  const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
   return [
-    `ratio ${report.ratio.toFixed(2)} (median of ${report.rounds} rounds of ${report.texts} texts, ${report.precision ?? ''} on ${report.provider ?? ''}, inference processes: ${report.processes ?? 1}, threads of each: ${report.threads ?? 1})`,
+    `ratio ${report.ratio.toFixed(2)} to the bare session, ${report.ratioToServed.toFixed(2)} to the processes that serve (medians of ${report.rounds} rounds of ${report.texts} texts, ${report.precision ?? ''} on ${report.provider ?? ''})`,
     `padding ${(100 * report.paddingShare).toFixed(1)} % of the padded tokens`,
-    `the session does ${giga(session.multiplyAddsPerSecond)} multiply-adds/s in its linear layers, ${(100 * products.sessionShare).toFixed(0)} % of the ${giga(products.multiplyAddsPerSecond)} of the same matrix products alone`,
+    `multiply-adds/s in linear layers: ${giga(session.multiplyAddsPerSecond)} in the session, ${giga(asServed.multiplyAddsPerSecond)} in the processes, which is ${percent(products.sessionShare)} and ${percent(products.asServedShare)} of the ${giga(products.multiplyAddsPerSecond)} that the same matrix products alone reach in one session`,
     `peak memory ${(endToEnd.peakMemoryBytes / 1_048_576).toFixed(0)} MiB in all processes`,
     `from fetch to acknowledgement, with a full backlog: p50 ${milliseconds(endToEnd.p50Ms)}, p99 ${milliseconds(endToEnd.p99Ms)}`,
     ...rates.map(
       (rate) =>
-        `at ${rate.wantedPerSecond.toFixed(1)} texts/s on a schedule (${(100 * rate.capacityShare).toFixed(0)} % of the capacity, ${rate.achievedPerSecond.toFixed(1)} achieved), from due to acknowledged: p50 ${milliseconds(rate.p50Ms)}, p99 ${milliseconds(rate.p99Ms)}, p99.9 ${milliseconds(rate.p999Ms)}, worst ${milliseconds(rate.worstMs)}`,
+        `at ${rate.wantedPerSecond.toFixed(1)} texts/s on a schedule (${percent(rate.capacityShare)} of the capacity, ${rate.achievedPerSecond.toFixed(1)} achieved), from due to acknowledged: p50 ${milliseconds(rate.p50Ms)}, p99 ${milliseconds(rate.p99Ms)}, p99.9 ${milliseconds(rate.p999Ms)}, worst ${milliseconds(rate.worstMs)}`,
     ),
   ]
 }

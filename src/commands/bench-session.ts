@@ -1,7 +1,8 @@
-import { openModel } from '../models/folder.ts'
+import { type Model, openModel } from '../models/folder.ts'
+import type { ProductRate } from '../runtime/messages.ts'
 import { sortedBatches } from '../runtime/sorted-run.ts'
 import type { Settings } from '../settings/catalogue.ts'
-import { Serving } from '../stream/serving.ts'
+import { Serving, type ServingOptions } from '../stream/serving.ts'
 import type { CommandContext } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { streamServingOptionsOf } from './serving-options.ts'
@@ -10,70 +11,111 @@ const triedBudgetsTokens = [256, 512, 1_024, 2_048, 4_096]
 const trialTexts = 1_000
 const productRepetitions = 15
 
-export interface SessionFigures {
+/** What inference does with nothing around it. */
+export interface BareFigures {
   readonly textsPerSecond: number
   readonly paddedTokensPerSecond: number
   readonly budgetTokens: number
   /** Multiply-adds of the encoder's linear layers by the second, padding included. */
   readonly multiplyAddsPerSecond: number
-  /** The same products with nothing between them, over batches of the same size. */
-  readonly productsMultiplyAddsPerSecond: number
   readonly processes: number
   /** Of each process. */
   readonly threads: number
+}
+
+export interface SessionFigures {
+  /** One session with all threads. */
+  readonly session: BareFigures
+  /** As many processes and threads as the stream has. */
+  readonly asServed: BareFigures
+  /** The encoder's matrix products in one session with nothing between them, over batches of the same size. */
+  readonly productsMultiplyAddsPerSecond: number
   readonly provider: string
   readonly precision: string
 }
 
-/**
- * All texts through the inference processes of a stream and nothing else: tokenised before the clock starts, sorted by
- * exact length, in batches of the budget that was fastest on a sample.
- */
+/** All texts through one session, and then through as many as the stream has, with nothing beside them. */
 export async function bareSession(
   context: CommandContext,
   settings: Settings,
   texts: readonly string[],
 ): Promise<SessionFigures> {
   const model = await openModel(settings.model, modelsFolderOf(settings))
-  const serving = await Serving.start(model, streamServingOptionsOf(settings, context.log, model))
-  try {
-    await serving.inference.warm()
-    const tokenized = await serving.scorer.tokenizer.tokenize(texts)
-    const windows = tokenized.flatMap((text) => text.windows)
-    const sample = everyNth(windows, Math.max(1, Math.floor(windows.length / trialTexts)))
-    const measure = async (items: readonly Int32Array[], budgetTokens: number) => {
-      const batches = sortedBatches(
-        items.map(({ length }) => length),
-        budgetTokens,
-      )
-      return serving.inference.measure(
-        batches.map((batch) => batch.map((index) => items[index] ?? new Int32Array())),
-      )
-    }
-    let best = { budgetTokens: 0, seconds: Infinity }
-    for (const budgetTokens of triedBudgetsTokens) {
-      const { seconds } = await measure(sample, budgetTokens)
-      if (seconds < best.seconds) best = { budgetTokens, seconds }
-    }
-    const { seconds, paddedTokens } = await measure(windows, best.budgetTokens)
-    const products = await serving.inference.measureProducts(best.budgetTokens, productRepetitions)
-    const { processes, threads } = serving.inference
-    const { provider, precision } = serving.inference.info
+  const served = streamServingOptionsOf(settings, context.log, model)
+  const one = { ...served, processes: 1, threads: served.processes * served.threads }
+  const first = await withServing(model, one, async ({ inference, scorer }) => {
+    const session = await measured(inference, scorer, texts)
+    const products = await inference.measureProducts(session.budgetTokens, productRepetitions)
+    const { provider, precision } = inference.info
     return {
-      textsPerSecond: texts.length / seconds,
-      paddedTokensPerSecond: paddedTokens / seconds,
-      budgetTokens: best.budgetTokens,
-      multiplyAddsPerSecond: (paddedTokens / seconds) * products.multiplyAddsPerToken,
+      session: withProducts(session, products),
       productsMultiplyAddsPerSecond: products.multiplyAdds / products.seconds,
-      processes,
-      threads,
+      multiplyAddsPerToken: products.multiplyAddsPerToken,
       provider,
       precision,
     }
+  })
+  const { multiplyAddsPerToken, ...figures } = first
+  if (served.processes === 1) return { ...figures, asServed: figures.session }
+  const asServed = await withServing(model, served, ({ inference, scorer }) =>
+    measured(inference, scorer, texts),
+  )
+  return { ...figures, asServed: withProducts(asServed, { multiplyAddsPerToken }) }
+}
+
+async function withServing<T>(
+  model: Model,
+  options: ServingOptions,
+  work: (serving: Serving) => Promise<T>,
+): Promise<T> {
+  const serving = await Serving.start(model, options)
+  try {
+    await serving.inference.warm()
+    return await work(serving)
   } finally {
     await serving.close()
   }
 }
+
+/** Tokenised before the clock starts, sorted by exact length, in batches of the budget that was fastest on a sample. */
+async function measured(
+  inference: Serving['inference'],
+  { tokenizer }: Serving['scorer'],
+  texts: readonly string[],
+): Promise<Omit<BareFigures, 'multiplyAddsPerSecond'>> {
+  const tokenized = await tokenizer.tokenize(texts)
+  const windows = tokenized.flatMap((text) => text.windows)
+  const sample = everyNth(windows, Math.max(1, Math.floor(windows.length / trialTexts)))
+  const measure = async (items: readonly Int32Array[], budgetTokens: number) => {
+    const batches = sortedBatches(
+      items.map(({ length }) => length),
+      budgetTokens,
+    )
+    return inference.measure(batches.map((batch) => batch.map((index) => items[index] ?? new Int32Array())))
+  }
+  let best = { budgetTokens: 0, seconds: Infinity }
+  for (const budgetTokens of triedBudgetsTokens) {
+    const { seconds } = await measure(sample, budgetTokens)
+    if (seconds < best.seconds) best = { budgetTokens, seconds }
+  }
+  const { seconds, paddedTokens } = await measure(windows, best.budgetTokens)
+  const { processes, threads } = inference
+  return {
+    textsPerSecond: texts.length / seconds,
+    paddedTokensPerSecond: paddedTokens / seconds,
+    budgetTokens: best.budgetTokens,
+    processes,
+    threads,
+  }
+}
+
+const withProducts = (
+  figures: Omit<BareFigures, 'multiplyAddsPerSecond'>,
+  { multiplyAddsPerToken }: Pick<ProductRate, 'multiplyAddsPerToken'>,
+): BareFigures => ({
+  ...figures,
+  multiplyAddsPerSecond: figures.paddedTokensPerSecond * multiplyAddsPerToken,
+})
 
 const everyNth = <T>(items: readonly T[], step: number): T[] =>
   items.filter((_item, index) => index % step === 0)
