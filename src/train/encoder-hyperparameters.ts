@@ -38,7 +38,7 @@ export interface EncoderHyperparameters {
 
 /** As the measurements on GoEmotions with MiniLM-L6 had it. */
 export const defaultEncoderHyperparameters: EncoderHyperparameters = {
-  epochs: 3,
+  epochs: 2,
   batch: 32,
   learningRate: 1.5e-4,
   headLearningRate: 1e-3,
@@ -62,7 +62,7 @@ export const defaultEncoderHyperparameters: EncoderHyperparameters = {
 /** Steps that an encoder needs to turn to its new task; data sets that are small get more epochs for it. */
 const enoughSteps = 600
 
-/** Passes over the data unless told otherwise: 3, and up to 12 where that is few steps. */
+/** Passes over the data unless told otherwise: 2, and up to 12 where that is few steps. */
 export const defaultEpochs = (stepsPerEpoch: number): number =>
   Math.min(12, Math.max(defaultEncoderHyperparameters.epochs, Math.ceil(enoughSteps / stepsPerEpoch)))
 
