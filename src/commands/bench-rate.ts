@@ -46,8 +46,10 @@ export interface RateFigures {
   readonly worstMs: number
 }
 
-/** Between two looks at the schedule: below what a timer resolves nothing is gained. */
-const tickMs = 2
+/** Between two looks at the schedule, as long as Kafka's own producer waits for more: what is due goes in one request. */
+const tickMs = 5
+/** Sent and not counted before: a stream that has just started still compiles its code. */
+export const warmUpSeconds = 3
 /** How long after the last message the last score may take. */
 const patienceMs = 120_000
 
@@ -57,7 +59,8 @@ export const dueMs = (index: number, perSecond: number): number => (index * 1000
 /**
  * Open loop: messages go out on a fixed schedule, whatever becomes of those before, and a latency counts from the
  * time at which the message was due. So a stall is paid for by every message that was due meanwhile, and nothing is
- * left out by waiting for answers (coordinated omission). The topics are empty before.
+ * left out by waiting for answers (coordinated omission). The topics are empty before. What is due in the first
+ * `warmUpSeconds` is not counted.
  */
 export async function atRate(
   context: CommandContext,
@@ -66,13 +69,16 @@ export async function atRate(
   perSecond: number,
 ): Promise<RateFigures> {
   const latenciesMs: number[] = []
+  const uncounted = Math.ceil(warmUpSeconds * perSecond)
   let startMs = Infinity
   let lastAckMs = 0
+  let scored = 0
   const done = promiseWithSettlers()
   const stream = await Stream.start(settings, context.log, (_seconds, { partition, offset }) => {
     lastAckMs = monotonicMs()
-    latenciesMs.push(lastAckMs - startMs - dueMs(offset * benchPartitions + partition, perSecond))
-    if (latenciesMs.length === texts.length) done.resolve()
+    const index = offset * benchPartitions + partition
+    if (index >= uncounted) latenciesMs.push(lastAckMs - startMs - dueMs(index, perSecond))
+    if (++scored === texts.length) done.resolve()
   })
   const writer = await Writer.connect(kafkaClientOf(settings, context.log))
   try {
@@ -82,7 +88,7 @@ export async function atRate(
     await sendOnSchedule(writer, settings['input.topic'], texts, { startMs, perSecond })
     const failed = stream.finished.then(() => undefined)
     await withDeadline(Promise.race([done.promise, failed]), patienceMs, () =>
-      notDone(texts.length - latenciesMs.length),
+      notDone(texts.length - scored),
     )
   } finally {
     await writer.close()
@@ -91,7 +97,7 @@ export async function atRate(
   latenciesMs.sort((a, b) => a - b)
   return {
     wantedPerSecond: perSecond,
-    achievedPerSecond: latenciesMs.length / ((lastAckMs - startMs) / 1000),
+    achievedPerSecond: latenciesMs.length / ((lastAckMs - startMs - dueMs(uncounted, perSecond)) / 1000),
     p50Ms: percentile(latenciesMs, 0.5),
     p99Ms: percentile(latenciesMs, 0.99),
     p999Ms: percentile(latenciesMs, 0.999),

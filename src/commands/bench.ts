@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { packageRoot } from '../core/paths.ts'
 import { startLocalKafka } from '../kafka/local-broker.ts'
 import type { Settings } from '../settings/catalogue.ts'
-import { type RateFigures, askedRates, atRate, perSecondOf } from './bench-rate.ts'
+import { type RateFigures, askedRates, atRate, perSecondOf, warmUpSeconds } from './bench-rate.ts'
 import { benchReport, printBench, type Round } from './bench-report.ts'
 import { bareSession } from './bench-session.ts'
 import { endToEnd } from './bench-stream.ts'
@@ -22,7 +22,7 @@ export const benchCommand: CommandSpec = {
       flags: '--rate <list>',
       help: 'afterwards send texts at so many a second, or at a percentage of the measured capacity, on a fixed schedule, and measure latencies; several separated by commas',
     },
-    { flags: '--seconds <count>', help: 'how long --rate sends at each rate (default 20)' },
+    { flags: '--seconds <count>', help: 'how long --rate sends at each rate, after three seconds that are not counted (default 20)' },
   ],
   settings: ['model', 'models.', 'batch.', 'text.', 'runtime.', 'stream.', 'kafka.brokers'],
   examples: [
@@ -70,7 +70,7 @@ export const benchCommand: CommandSpec = {
         const perSecond = perSecondOf(one, capacity)
         const schedule = settingsFor('rate')
         await createBenchTopics(context, schedule)
-        const due = benchTexts(file, Math.ceil(perSecond * seconds))
+        const due = benchTexts(file, Math.ceil(perSecond * (warmUpSeconds + seconds)))
         rates.push(await atRate(context, schedule, due, perSecond))
       }
       printBench(context, benchReport(measured, texts.length, rates))
