@@ -45,7 +45,7 @@ export async function openCluster(
   const cluster = captured
   if (cluster === undefined)
     throw new LabelstreamError('INTERNAL', 'kafkajs did not call the partition assigner')
-  const close = (): Promise<void> => quietly(client.answered(consumer.disconnect(), 'disconnecting'))
+  const close = (): Promise<void> => quietly(consumer.disconnect())
   await client.connect(consumer, doing)
   try {
     // one by one, so that an error belongs to one topic

@@ -140,10 +140,16 @@ export function connectKafka(options: KafkaOptions): KafkaClient {
   return new KafkaClient(options)
 }
 
-/** Waits for a promise whose failure does not matter: something that is being thrown away. */
-export async function quietly(work: Promise<unknown>): Promise<void> {
+/** How long something that is being thrown away may take to go. */
+const goneTimeoutMs = 4_000
+
+/**
+ * Waits for a promise whose failure does not matter, and not for long: something that is being thrown away. kafkajs
+ * waits for answers before it disconnects, and some never come.
+ */
+export async function quietly(work: Promise<unknown>, timeoutMs = goneTimeoutMs): Promise<void> {
   try {
-    await work
+    await withDeadline(work, timeoutMs, () => new Error('it does not let go'))
   } catch {
     // it was to be closed; what it says on the way out changes nothing
   }

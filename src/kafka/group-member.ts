@@ -1,6 +1,6 @@
 import type { Cluster, Consumer, EachBatchPayload } from 'kafkajs'
 import kafkajs from 'kafkajs'
-import { monotonicMs, withDeadline } from '../core/clock.ts'
+import { monotonicMs } from '../core/clock.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import type { Position } from '../formats/message.ts'
 import { hideAborted } from './aborted.ts'
@@ -41,8 +41,6 @@ interface FetchedBatch {
   readonly fetchedOffset?: unknown
   readonly messagesWithinOffset?: EachBatchPayload['batch']['messages']
 }
-
-const closeTimeoutMs = 4_000
 
 /**
  * How long a broker waits for records before it answers with none. It is also how long kafkajs sleeps while
@@ -185,18 +183,17 @@ export class GroupMember {
     this.#end(fault)
   }
 
-  /** Leaves the group and disconnects, within four seconds. */
+  /** Leaves the group and disconnects, within some seconds. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
   }
 
   async #close(): Promise<void> {
-    const late = (): Error => new Error('the brokers do not let go')
     // kafkajs forgets a consumer that is told to stop while it joins, and lets it join all the same
-    await quietly(withDeadline(this.#joining ?? Promise.resolve(), closeTimeoutMs, late))
+    await quietly(this.#joining ?? Promise.resolve())
     this.#end(new LabelstreamError('INTERRUPTED', 'the reader was closed'))
-    await quietly(withDeadline(this.#consumer.disconnect(), closeTimeoutMs, late))
+    await quietly(this.#consumer.disconnect())
     if (this.#cluster !== undefined) await endForGood(this.#cluster)
   }
 

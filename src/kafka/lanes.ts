@@ -1,5 +1,5 @@
 import type { Cluster } from 'kafkajs'
-import { monotonicMs, sleep, withDeadline } from '../core/clock.ts'
+import { monotonicMs, sleep } from '../core/clock.ts'
 import { type ErrorCode, LabelstreamError } from '../core/errors.ts'
 import type { Position } from '../formats/message.ts'
 import { backoffMs } from './backoff.ts'
@@ -119,8 +119,7 @@ export class Lanes {
     // what this member began in an earlier epoch may as well end well: it is less to do again
     const former = this.#held.get(lane)
     if (former !== undefined) {
-      const late = (): Error => new Error('it is fenced instead')
-      await quietly(withDeadline(former.underWay, predecessorPatienceMs, late))
+      await quietly(former.underWay, predecessorPatienceMs)
       this.#letGo(former)
     }
     if (this.#closed) throw new LabelstreamError('INTERRUPTED', 'the writer was closed')
@@ -168,9 +167,7 @@ export class Lanes {
     const settling = [...this.#held.values()]
       .filter(({ producer }) => producer !== undefined)
       .map((held) => quietly(this.#fence(held)))
-    await quietly(
-      withDeadline(Promise.all(settling), settlePatienceMs, () => new Error('the brokers take their time')),
-    )
+    await quietly(Promise.all(settling), settlePatienceMs)
   }
 
   async close(): Promise<void> {

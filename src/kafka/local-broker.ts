@@ -117,7 +117,7 @@ async function startOnce(
       stop: once(stop),
     }
   } catch (error) {
-    await quietly(stop())
+    await quietly(stop(), 60_000)
     throw error
   }
 }

@@ -24,7 +24,7 @@ export async function startDockerKafka(): Promise<LocalKafka> {
   const brokers = [`127.0.0.1:${port}`]
   const stop = async (): Promise<void> => {
     process.removeListener('exit', abandon)
-    await quietly(docker(['rm', '-f', '-v', name]))
+    await quietly(docker(['rm', '-f', '-v', name]), 60_000)
   }
   const abandon = (): void => {
     // nothing can be awaited here; the engine finishes it

@@ -1,5 +1,5 @@
 import kafkajs, { type Message, type Producer, type RecordMetadata } from 'kafkajs'
-import { monotonicMs, sleep, withDeadline } from '../core/clock.ts'
+import { monotonicMs, sleep } from '../core/clock.ts'
 import { type ErrorCode, LabelstreamError } from '../core/errors.ts'
 import type { OutgoingMessage } from '../formats/message.ts'
 import { backoffMs } from './backoff.ts'
@@ -18,8 +18,6 @@ const missingTopicPatienceMs = 60_000
 
 /** With this many failures in a row the producer itself is suspect and replaced. */
 const failuresBeforeNewProducer = 3
-
-const closeTimeoutMs = 4_000
 
 /** After a failure partitions are written each alone for so long: a broker that hangs is to hold up its own only. */
 const aloneMs = 60_000
@@ -95,9 +93,8 @@ export class Writer {
   /** Gives up sends that wait for a repetition, and disconnects, within some seconds. */
   async close(): Promise<void> {
     this.#closing.abort()
-    const late = (): Error => new Error('the brokers do not let go')
-    await quietly(withDeadline(Promise.allSettled(this.#tails.values()), closeTimeoutMs, late))
-    await quietly(withDeadline(this.#discard(), closeTimeoutMs, late))
+    await quietly(Promise.allSettled(this.#tails.values()))
+    await this.#discard()
   }
 
   async #sendUntilDone(
