@@ -87,9 +87,7 @@ export async function atRate(
     startMs = monotonicMs()
     await sendOnSchedule(writer, settings['input.topic'], texts, { startMs, perSecond })
     const failed = stream.finished.then(() => undefined)
-    await withDeadline(Promise.race([done.promise, failed]), patienceMs, () =>
-      notDone(texts.length - scored),
-    )
+    await withDeadline(Promise.race([done.promise, failed]), patienceMs, () => notDone(texts.length - scored))
   } finally {
     await writer.close()
     await stream.stop()

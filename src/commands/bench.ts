@@ -22,7 +22,10 @@ export const benchCommand: CommandSpec = {
       flags: '--rate <list>',
       help: 'afterwards send texts at so many a second, or at a percentage of the measured capacity, on a fixed schedule, and measure latencies; several separated by commas',
     },
-    { flags: '--seconds <count>', help: 'how long --rate sends at each rate, after three seconds that are not counted (default 20)' },
+    {
+      flags: '--seconds <count>',
+      help: 'how long --rate sends at each rate, after three seconds that are not counted (default 20)',
+    },
   ],
   settings: ['model', 'models.', 'batch.', 'text.', 'runtime.', 'stream.', 'kafka.brokers'],
   examples: [
