@@ -99,6 +99,8 @@ describe('a promoted version', () => {
           model: `small@${second.version}`,
           provider: 'cpu',
           precision: 'fp32',
+          processes: 1,
+          threads: 1,
           before: `small@${first.version}`,
           labelsAdded: 1,
           labelsRemoved: 2,
