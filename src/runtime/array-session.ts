@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os'
 import * as ort from 'onnxruntime-node'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { threadCount } from './session-options.ts'
 
 /** A row-major array with its shape; the graph's element type decides which of the two it is. */
 export interface NumberArray {
@@ -23,7 +23,7 @@ export class ArraySession {
     try {
       const session = await ort.InferenceSession.create(onnx, {
         executionProviders: ['cpu'],
-        intraOpNumThreads: threads === 0 ? availableParallelism() : threads,
+        intraOpNumThreads: threadCount(threads),
         interOpNumThreads: 1,
         // a memory pattern would be kept for every shape ever seen, and batches come in many
         enableMemPattern: false,

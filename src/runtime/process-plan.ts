@@ -1,4 +1,5 @@
-import { availableParallelism, totalmem } from 'node:os'
+import { totalmem } from 'node:os'
+import { usableCores } from '../core/cores.ts'
 import type { Provider } from './messages.ts'
 import { type Machine, providerCandidates, thisMachine } from './provider.ts'
 
@@ -26,7 +27,7 @@ export interface Resources extends Machine {
 
 export const theseResources: Resources = {
   ...thisMachine,
-  cores: availableParallelism(),
+  cores: usableCores(),
   memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity),
 }
 

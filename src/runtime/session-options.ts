@@ -1,9 +1,9 @@
-import { availableParallelism } from 'node:os'
 import type { InferenceSession } from 'onnxruntime-node'
+import { usableCores } from '../core/cores.ts'
 import type { ConcreteProvider } from './messages.ts'
 
 /** The setting's 0 is one thread a core. */
-export const threadCount = (threads: number): number => (threads === 0 ? availableParallelism() : threads)
+export const threadCount = (threads: number): number => (threads === 0 ? usableCores() : threads)
 
 /** Options of an inference session. */
 export function sessionOptions(provider: ConcreteProvider, threads: number): InferenceSession.SessionOptions {

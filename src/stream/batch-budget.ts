@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus } from 'node:os'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { usableCores } from '../core/cores.ts'
 import { sha256 } from '../core/digest.ts'
 import { type MeasuredSession, measureBudgets } from '../runtime/budget-measurement.ts'
 import type { SessionInfo } from '../runtime/messages.ts'
@@ -55,7 +56,7 @@ export async function chooseBudget(subject: BudgetSubject, folder: string): Prom
 
 function machineDigest({ info, threads, modelDigest, maxTokens }: BudgetSubject): string {
   const { provider, precision } = info
-  const machine = [cpus()[0]?.model ?? '', availableParallelism()]
+  const machine = [cpus()[0]?.model ?? '', usableCores()]
   return sha256(JSON.stringify([...machine, provider, precision, threads, modelDigest, maxTokens])).slice(
     0,
     32,
