@@ -77,20 +77,24 @@ export class KafkaClient {
   /**
    * Settles with one call of kafkajs that asks a broker something, or rejects with BROKER_UNREACHABLE when it has had
    * time to connect, to look the broker up and to be answered: kafkajs leaves calls unsettled when a connection ends at
-   * the wrong moment. What it was called on is to be thrown away then.
+   * the wrong moment. `giveUp` then throws away what it was called on: the call may still be carried out, and must not
+   * be after later ones.
    */
-  async answered<T>(call: Promise<T>, doing: string): Promise<T> {
+  async answered<T>(
+    call: Promise<T>,
+    doing: string,
+    giveUp: (fault: LabelstreamError) => void = () => undefined,
+  ): Promise<T> {
     const { connectionTimeoutMs, requestTimeoutMs } = withTimeouts(this.options)
     const patienceMs = 2 * (connectionTimeoutMs + requestTimeoutMs)
-    return withDeadline(
-      call,
-      patienceMs,
-      () =>
-        new LabelstreamError(
-          'BROKER_UNREACHABLE',
-          `no answer from ${this.options.brokers.join(', ')} within ${patienceMs / 1000} s (${doing})`,
-        ),
-    )
+    return withDeadline(call, patienceMs, () => {
+      const fault = new LabelstreamError(
+        'BROKER_UNREACHABLE',
+        `no answer from ${this.options.brokers.join(', ')} within ${patienceMs / 1000} s (${doing})`,
+      )
+      giveUp(fault)
+      return fault
+    })
   }
 
   log(level: KafkaLogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {

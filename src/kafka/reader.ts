@@ -123,7 +123,9 @@ export class Reader {
       if (!offsets.every((offset) => ownership.owns(offset))) return 'stale'
       if (offsets.length === 0) return 'committed'
       try {
-        return await this.#client.answered(member.commit(offsets), 'committing offsets')
+        return await this.#client.answered(member.commit(offsets), 'committing offsets', (fault) => {
+          member.giveUp(fault)
+        })
       } catch (error) {
         if (staleCommitTypes.has(protocolErrorType(error) ?? '')) return 'stale'
         const fault = this.#client.error(error, {
@@ -133,8 +135,6 @@ export class Reader {
         })
         if (fault.disposition !== 'retry') throw fault
         this.#options.onRetry?.(fault.code, fault.message)
-        // an unsettled commit may still arrive: not after later ones of the same generation
-        if (fault.code === 'BROKER_UNREACHABLE' && error === fault) member.giveUp(fault)
         await sleep(backoffMs(attempt), this.#closing.signal)
       }
     }

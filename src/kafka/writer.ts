@@ -186,7 +186,9 @@ export class Writer {
       })),
     })
     const places = sends.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')
-    return this.#client.answered(sending, `writing to ${places}`)
+    return this.#client.answered(sending, `writing to ${places}`, () => {
+      void this.#discard()
+    })
   }
 
   async #unanswered(topic: string, partition: number): Promise<LabelstreamError> {

@@ -106,9 +106,12 @@ test('a call that is never answered is given up, and says what it was for', asyn
     connectionTimeoutMs: 5,
     requestTimeoutMs: 5,
   })
-  await assert.rejects(client.answered(new Promise(() => undefined), 'asking'), {
+  const givenUp: string[] = []
+  const never = client.answered(new Promise(() => undefined), 'asking', ({ code }) => givenUp.push(code))
+  await assert.rejects(never, {
     code: 'BROKER_UNREACHABLE',
     message: /no answer from 127\.0\.0\.1:9 within 0\.02 s \(asking\)/,
   })
+  assert.deepEqual(givenUp, ['BROKER_UNREACHABLE'])
   assert.equal(await client.answered(Promise.resolve(3), 'asking'), 3)
 })
