@@ -9,7 +9,7 @@ import { modelsFolderOf } from './models-folder.ts'
 import { optionalOption, table } from './output.ts'
 import { ProgressBar } from './progress.ts'
 import { readTrainingData, trainingDataOptions } from './recorded-data.ts'
-import { oneProcessSettings, runnerOptionsOf } from './runner-options.ts'
+import { labelledTextSettings, runnerOptionsOf } from './runner-options.ts'
 import { hyperparameterOptions, hyperparametersOf } from './training-options.ts'
 
 /** Without per-label, which costs as many times as much as there are labels: only when it is asked for. */
@@ -30,14 +30,7 @@ export const compareCommand: CommandSpec = {
     { flags: '--page <file>', help: `write the HTML page here (default: ${defaultPage})` },
     ...hyperparameterOptions,
   ],
-  settings: [
-    'models.folder',
-    'labels.absent',
-    'text.maxTokens',
-    ...oneProcessSettings,
-    'batch.budgetTokens',
-    'kafka.',
-  ],
+  settings: labelledTextSettings,
   examples: ['labelstream compare --data texts.jsonl --strategies frozen-linear,frozen-dense,full-linear'],
   run: async (context, _positional, options) => {
     const { settings, log } = context

@@ -6,7 +6,7 @@ import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { optionalOption, requiredOption, table } from './output.ts'
 import { ProgressBar } from './progress.ts'
-import { oneProcessSettings, runnerOptionsOf } from './runner-options.ts'
+import { labelledTextSettings, runnerOptionsOf } from './runner-options.ts'
 
 const defaultFile = join('.labelstream', 'label-noise.jsonl')
 const shownDisagreements = 10
@@ -19,14 +19,7 @@ export const labelsCheck: CommandSpec = {
     { flags: '--base <encoder>', help: 'encoder to see the texts through (default: minilm-l6)' },
     { flags: '--out <file>', help: `write what is found here, with texts (default: ${defaultFile})` },
   ],
-  settings: [
-    'models.folder',
-    'labels.absent',
-    'text.maxTokens',
-    ...oneProcessSettings,
-    'batch.budgetTokens',
-    'kafka.',
-  ],
+  settings: labelledTextSettings,
   examples: [
     'labelstream labels check --data examples/advice/texts.jsonl',
     'labelstream labels check --data topic:labels --out wrong-labels.jsonl',

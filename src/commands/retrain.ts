@@ -9,7 +9,7 @@ import { modelsFolderOf } from './models-folder.ts'
 import { requiredOption } from './output.ts'
 import { ProgressBar } from './progress.ts'
 import { readTrainingData, trainingDataOptions } from './recorded-data.ts'
-import { oneProcessSettings, runnerOptionsOf } from './runner-options.ts'
+import { labelledTextSettings, runnerOptionsOf } from './runner-options.ts'
 import { choiceOption, hyperparameterOptions, hyperparametersOf } from './training-options.ts'
 
 /** Beside the caches and not in the model folder: who gets the model is not to get texts. */
@@ -42,14 +42,7 @@ export const retrainCommand: CommandSpec = {
   name: 'retrain',
   summary: 'train a model from labelled texts and write it as a new version',
   options: trainingOptions,
-  settings: [
-    'models.folder',
-    'labels.absent',
-    'text.maxTokens',
-    ...oneProcessSettings,
-    'batch.budgetTokens',
-    'kafka.',
-  ],
+  settings: labelledTextSettings,
   examples: [
     'labelstream retrain --data topic:labels --base minilm-l6 --name advice --strategy frozen-dense --promote',
     'labelstream retrain --data examples/advice/texts.jsonl --base minilm-l6 --name mine --strategy frozen-linear',

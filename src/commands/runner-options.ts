@@ -11,6 +11,16 @@ export const oneProcessSettings = [
   'runtime.deadlineMs',
 ] as const
 
+/** Settings of commands that read labelled texts and send them through an encoder. */
+export const labelledTextSettings = [
+  'models.folder',
+  'labels.absent',
+  'text.maxTokens',
+  ...oneProcessSettings,
+  'batch.budgetTokens',
+  'kafka.',
+] as const
+
 /** How the settings want texts to go through an encoder. */
 export function runnerOptionsOf(settings: Settings, log: Logger): TextRunnerOptions {
   return {

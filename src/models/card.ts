@@ -64,7 +64,7 @@ function labelsTable({ metrics }: ModelDetails, { labels }: Decision): string[] 
     `| label | threshold |${part === undefined ? '' : ` positives in ${part} | ${shown.join(' | ')} |`} |`,
     `|${'---|'.repeat(part === undefined ? 3 : shown.length + 4)}`,
     ...labels.map(({ label, threshold, pooled }) => {
-      const own = part === undefined ? undefined : field(field(metrics[part], 'perLabel'), label)
+      const own = figuresOf(metrics, part, label)
       const numbers = shown.map((name) => ` ${numberIn(own, name)} |`).join('')
       const figures = part === undefined ? '' : ` ${Number(field(own, 'support') ?? 0)} |${numbers}`
       return `| ${label} | ${threshold.toFixed(3)} |${figures} ${pooled ? 'pooled threshold: too few positives of its own' : ''} |`
@@ -75,6 +75,9 @@ function labelsTable({ metrics }: ModelDetails, { labels }: Decision): string[] 
 const measuredPart = (metrics: ModelDetails['metrics']): string | undefined =>
   ['test', 'dev'].find((part) => field(metrics[part], 'perLabel') !== undefined)
 
+const figuresOf = (metrics: ModelDetails['metrics'], part: string | undefined, label: string): unknown =>
+  field(field(metrics[part ?? ''], 'perLabel'), label)
+
 /** Positives below which a label's figures move by tenths from one sample to the next. */
 const fewPositives = 20
 
@@ -82,10 +85,7 @@ function limits({ metrics, maxTokens, base }: ModelDetails, { labels }: Decision
   const part = measuredPart(metrics)
   const rare = labels
     .map(({ label }) => label)
-    .filter((label) => {
-      const support = field(field(metrics[part ?? ''], 'perLabel'), label)
-      return Number(field(support, 'support') ?? 0) < fewPositives
-    })
+    .filter((label) => Number(field(figuresOf(metrics, part, label), 'support') ?? 0) < fewPositives)
   return [
     `- It knows these ${labels.length} labels and texts like those that it was trained on: other sources, other languages and other times were not measured.`,
     `- It was trained on the first ${maxTokens} tokens of a text. A longer one is scored in windows and takes each label's highest score.`,
