@@ -24,7 +24,10 @@ export interface ReaderOptions extends GroupMemberOptions {
 export interface ReaderHandlers {
   /** A new ownership begins; the numbers rise. It may own nothing. */
   assigned(epoch: number, partitions: readonly TopicPartition[]): void
-  /** The ownership ends. A `commit` called inside this handler still counts for the epoch. */
+  /**
+   * The ownership ends. A `commit` called inside this handler still counts for the epoch, unless the group has given the
+   * partitions to somebody else already: then it is stale.
+   */
   revoked(epoch: number): void
   /**
    * Records of a partition that the epoch owns, each batch beginning where the last one ended. The first
@@ -228,7 +231,9 @@ export class Reader {
   }
 
   #begin(member: GroupMember, partitions: readonly TopicPartition[]): void {
-    this.#endOwnership()
+    // kafkajs does not say that the group had forgotten it: its generation is the next one already, and a commit of the
+    // former owner would count in it
+    this.#endOwnership({ over: true })
     this.#lastEpoch += 1
     const ownership = new Ownership(this.#lastEpoch, partitions)
     this.#ownership = ownership
@@ -336,10 +341,10 @@ export class Reader {
     }
   }
 
-  #endOwnership(): void {
+  #endOwnership({ over = false } = {}): void {
     const ownership = this.#ownership
     if (ownership?.state !== 'open') return
-    ownership.state = 'revoking'
+    ownership.state = over ? 'over' : 'revoking'
     this.#tell(() => {
       this.#handlers.revoked(ownership.epoch)
     })

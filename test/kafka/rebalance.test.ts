@@ -1,8 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { committedOffsets } from '../../src/kafka/admin.ts'
+import { withCluster } from '../../src/kafka/cluster.ts'
+import type { KafkaClient } from '../../src/kafka/connect.ts'
 import { freshName, freshTopic, testClient, testWriter } from '../support/broker.ts'
 import { Listener, textMessage } from '../support/reader.ts'
+
+/** What a broker does to members that were silent for longer than their session lasts. */
+async function forgetMembers(client: KafkaClient, group: string): Promise<void> {
+  interface GroupBroker {
+    describeGroups(request: { groupIds: string[] }): Promise<{
+      groups: { members: { memberId: string }[] }[]
+    }>
+    leaveGroup(request: { groupId: string; memberId: string }): Promise<void>
+  }
+  await withCluster(client, [], 'forgetting members', async (cluster) => {
+    const coordinator = (await cluster.findGroupCoordinator({ groupId: group })) as unknown as GroupBroker
+    const { groups } = await coordinator.describeGroups({ groupIds: [group] })
+    for (const { memberId } of groups.flatMap(({ members }) => members)) {
+      await coordinator.leaveGroup({ groupId: group, memberId })
+    }
+  })
+}
 
 test('a second member takes partitions over: epochs rise, and the old epoch can commit no more', async () => {
   const client = await testClient()
@@ -70,6 +89,24 @@ test('a commit made while the epoch is being revoked still counts', async () => 
   assert.equal(second.messages.length, 0)
   await first.reader.close()
   await second.reader.close()
+})
+
+test('a member that its group had forgotten commits nothing for its former partitions when it is back', async () => {
+  const client = await testClient()
+  const topic = await freshTopic(client)
+  const writer = await testWriter(client)
+  await writer.send(topic, 0, [textMessage('a'), textMessage('b')])
+  const group = freshName('group')
+  const listener = await Listener.start(client, { group, topics: [topic], sessionTimeoutMs: 6_000 })
+  const commits: Promise<string>[] = []
+  listener.onRevoked = (epoch) => commits.push(listener.reader.commit(epoch, listener.reached))
+  await listener.until(() => listener.messages.length === 2, 'all messages')
+  await forgetMembers(client, group)
+  await listener.until(() => listener.epoch === 2, 'another epoch')
+  assert.deepEqual(await Promise.all(commits), ['stale'])
+  assert.deepEqual(await committedOffsets(client, group, topic), new Map())
+  await listener.until(() => listener.messages.length === 4, 'both again')
+  await listener.reader.close()
 })
 
 test('a handler that throws ends the reading and is told, instead of being tried again', async () => {
