@@ -5,7 +5,7 @@ import type { Settings } from '../settings/catalogue.ts'
 import { Serving, type ServingOptions } from '../stream/serving.ts'
 import type { CommandContext } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { streamServingOptionsOf } from './serving-options.ts'
+import { processPlanOf, servingOptionsOf } from './serving-options.ts'
 
 const triedBudgetsTokens = [256, 512, 1_024, 2_048, 4_096]
 const trialTexts = 1_000
@@ -41,7 +41,8 @@ export async function bareSession(
   texts: readonly string[],
 ): Promise<SessionFigures> {
   const model = await openModel(settings.model, modelsFolderOf(settings))
-  const served = streamServingOptionsOf(settings, context.log, model)
+  const plan = await processPlanOf(settings, context.log, model)
+  const served = { ...servingOptionsOf(settings, context.log), ...plan }
   const one = { ...served, processes: 1, threads: served.processes * served.threads }
   const first = await withServing(model, one, async ({ inference, scorer }) => {
     const session = await measured(inference, scorer, texts)

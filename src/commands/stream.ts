@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { readSecret } from '../core/files.ts'
 import { writerSchemas } from '../formats/avro-value.ts'
 import { deadLetter } from '../formats/dead-letter.ts'
@@ -25,7 +24,7 @@ import { PeakMemory } from './memory.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { registryOf, scoresHeader } from './registry-client.ts'
 import { describeModel, modelReloadOf } from './reload.ts'
-import { streamServingOptionsOf } from './serving-options.ts'
+import { cacheFolder, processPlanOf, servingOptionsOf } from './serving-options.ts'
 import { requireTopics } from './topics.ts'
 
 /** The main job, running: what `run`, `demo` and `bench` start. */
@@ -81,9 +80,11 @@ export class Stream {
       })
       closers.push(() => http.close())
 
-      const serve = (version: Model, signal?: AbortSignal): Promise<Serving> =>
+      const planning = processPlanOf(settings, log, model)
+      const serve = async (version: Model, signal?: AbortSignal): Promise<Serving> =>
         Serving.start(version, {
-          ...streamServingOptionsOf(settings, log, version),
+          ...servingOptionsOf(settings, log),
+          ...(await planning),
           ...(signal === undefined ? {} : { signal }),
           onRestart: (reason) => {
             streamMetrics.inferenceRestarted(reason)
@@ -243,11 +244,12 @@ async function budgetOf({ inference, model, scorer }: Serving, log: Logger): Pro
     {
       session: inference,
       info: inference.info,
+      processes: inference.processes,
       threads: inference.threads,
       modelDigest: model.digest,
       maxTokens: scorer.maxTokens,
     },
-    join('.labelstream', 'cache'),
+    cacheFolder,
   )
   log.info('batch budget chosen', { budgetTokens, why })
   return budgetTokens

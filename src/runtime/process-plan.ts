@@ -38,6 +38,8 @@ const weightCopies = 3
 const memoryShare = 1 / 4
 /** More of them are more to feed than one main process does. */
 const mostProcesses = 16
+/** Sessions that take turns on one card; each holds the model. */
+const mostOnGraphics = 4
 
 /**
  * How the cores are shared out. Threads of one session wait for each other at every operator, processes never do: on a
@@ -45,14 +47,38 @@ const mostProcesses = 16
  * Who names threads alone limits the processor time: one process. On a graphics processor there is one process too.
  */
 export function planProcesses(wishes: PlanWishes, resources: Resources = theseResources): ProcessPlan {
-  const { processes, threads, provider, weightsBytes } = wishes
-  const { cores, memoryBytes } = resources
-  const threadsOf = (count: number): number => threads || Math.max(1, Math.floor(cores / count))
-  if (processes > 0) return { processes, threads: threadsOf(processes) }
-  if (threads > 0 || providerCandidates(provider, resources)[0] !== 'cpu') {
-    return { processes: 1, threads: threadsOf(1) }
-  }
+  const { processes, threads } = wishes
+  if (processes > 0) return planOf(processes, wishes, resources)
+  if (threads > 0 || onGraphics(wishes, resources)) return planOf(1, wishes, resources)
+  return planOf(Math.min(resources.cores, mostFitting(wishes, resources)), wishes, resources)
+}
+
+/**
+ * What is worth measuring: the plan by the rule first, then the others from one process with all cores to twice as
+ * many each time, as far as memory reaches; on a graphics processor one, two and four. One plan where the wishes name one.
+ */
+export function candidatePlans(
+  wishes: PlanWishes,
+  resources: Resources = theseResources,
+): readonly [ProcessPlan, ...ProcessPlan[]] {
+  const rule = planProcesses(wishes, resources)
+  if (wishes.processes > 0 || wishes.threads > 0) return [rule]
+  const most = onGraphics(wishes, resources)
+    ? mostOnGraphics
+    : Math.min(resources.cores, mostFitting(wishes, resources))
+  const others = [1, 2, 4, 8, 16].filter((count) => count <= most && count !== rule.processes)
+  return [rule, ...others.map((count) => planOf(count, wishes, resources))]
+}
+
+const planOf = (processes: number, { threads }: PlanWishes, { cores }: Resources): ProcessPlan => ({
+  processes,
+  threads: threads || Math.max(1, Math.floor(cores / processes)),
+})
+
+const onGraphics = ({ provider }: PlanWishes, resources: Resources): boolean =>
+  providerCandidates(provider, resources)[0] !== 'cpu'
+
+function mostFitting({ weightsBytes }: PlanWishes, { memoryBytes }: Resources): number {
   const fitting = Math.floor((memoryBytes * memoryShare) / (processBytes + weightCopies * weightsBytes))
-  const planned = Math.max(1, Math.min(cores, fitting, mostProcesses))
-  return { processes: planned, threads: threadsOf(planned) }
+  return Math.max(1, Math.min(fitting, mostProcesses))
 }

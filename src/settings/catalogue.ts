@@ -137,6 +137,10 @@ export const catalogue = {
     default: 0,
     help: 'Threads of one inference process; 0 shares the cores out among the processes.',
   }),
+  'runtime.plan': setting(z.enum(['rule', 'measured']), {
+    default: 'rule',
+    help: 'What decides about processes and threads that are 0: the rule above, or a measurement of some seconds at the first start of a stream with a model, which later starts remember.',
+  }),
   'runtime.deadlineMs': setting(milliseconds(100, 3_600_000), {
     default: 60_000,
     help: 'A batch that takes longer counts as hung: the inference process is killed and replaced.',

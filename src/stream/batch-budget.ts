@@ -1,25 +1,20 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { cpus } from 'node:os'
-import { join } from 'node:path'
-import { usableCores } from '../core/cores.ts'
-import { sha256 } from '../core/digest.ts'
 import { type MeasuredSession, measureBudgets } from '../runtime/budget-measurement.ts'
 import type { SessionInfo } from '../runtime/messages.ts'
+import { type Choice, rememberedChoice } from '../runtime/remembered-choice.ts'
 
 export interface BudgetSubject {
   readonly session: MeasuredSession
   readonly info: Pick<SessionInfo, 'provider' | 'precision'>
-  /** Threads of the session; 0 is one a core. */
+  readonly processes: number
+  /** Threads of each session. */
   readonly threads: number
   readonly modelDigest: string
   /** Longest window: no batch may be smaller. */
   readonly maxTokens: number
 }
 
-export interface ChosenBudget {
+export interface ChosenBudget extends Choice {
   readonly budgetTokens: number
-  /** For the log: what was measured, or why nothing was. */
-  readonly why: string
 }
 
 /** Where nothing is measured. Right for the processors that it was measured on. */
@@ -30,57 +25,32 @@ const smallestBudgetTokens = 512
 const limitMs = 1_200
 
 /**
- * The token budget of batches on this machine: measured once for a model, a precision and a number of threads, then
- * read from `folder`. Never throws for what is in the folder or that it cannot be written; throws what measuring throws.
+ * The token budget of batches on this machine: measured once for a model, a precision and a layout of processes and
+ * threads, then read from `folder`. Throws what measuring throws.
  */
 export async function chooseBudget(subject: BudgetSubject, folder: string): Promise<ChosenBudget> {
-  const leastTokens = Math.max(smallestBudgetTokens, subject.maxTokens)
-  const path = join(folder, `batch-budget-${machineDigest(subject)}.json`)
-  const known = await readChoice(path, leastTokens)
-  if (known !== undefined) return known
-  const measured = await measureBudgets(subject.session, {
-    defaultTokens: defaultBudgetTokens,
-    leastTokens,
-    limitMs,
+  const { session, info, processes, threads, modelDigest, maxTokens } = subject
+  const leastTokens = Math.max(smallestBudgetTokens, maxTokens)
+  const chosen = await rememberedChoice<ChosenBudget>(folder, {
+    kind: 'batch-budget',
+    of: [info.provider, info.precision, processes, threads, modelDigest, maxTokens],
+    usable: ({ budgetTokens }) => Number.isInteger(budgetTokens) && Number(budgetTokens) >= leastTokens,
+    measure: async () => {
+      const measured = await measureBudgets(session, {
+        defaultTokens: defaultBudgetTokens,
+        leastTokens,
+        limitMs,
+      })
+      if (measured === undefined) return undefined
+      const rates = [...measured.tokensPerSecond].sort(([a], [b]) => a - b)
+      const why = `measured: ${rates.map(([tokens, rate]) => `${tokens} ${Math.round(rate)} tokens/s`).join(', ')}`
+      return { budgetTokens: measured.budgetTokens, why }
+    },
   })
-  if (measured === undefined) {
-    const budgetTokens = Math.max(defaultBudgetTokens, leastTokens)
-    return { budgetTokens, why: 'a batch takes too long here to try others at the start' }
-  }
-  const rates = [...measured.tokensPerSecond].sort(([a], [b]) => a - b)
-  const why = `measured: ${rates.map(([tokens, rate]) => `${tokens} ${Math.round(rate)} tokens/s`).join(', ')}`
-  const choice: ChosenBudget = { budgetTokens: measured.budgetTokens, why }
-  await writeChoice(folder, path, choice)
-  return choice
-}
-
-function machineDigest({ info, threads, modelDigest, maxTokens }: BudgetSubject): string {
-  const { provider, precision } = info
-  const machine = [cpus()[0]?.model ?? '', usableCores()]
-  return sha256(JSON.stringify([...machine, provider, precision, threads, modelDigest, maxTokens])).slice(
-    0,
-    32,
+  return (
+    chosen ?? {
+      budgetTokens: Math.max(defaultBudgetTokens, leastTokens),
+      why: 'a batch takes too long here to try others at the start',
+    }
   )
-}
-
-/** What an earlier start wrote; undefined where nothing usable is there. */
-async function readChoice(path: string, leastTokens: number): Promise<ChosenBudget | undefined> {
-  try {
-    const { budgetTokens, why } = JSON.parse(await readFile(path, 'utf8')) as Partial<ChosenBudget>
-    const usable = Number.isInteger(budgetTokens) && Number(budgetTokens) >= leastTokens
-    return usable && typeof why === 'string'
-      ? { budgetTokens: Number(budgetTokens), why: `at an earlier start ${why.slice(0, 500)}` }
-      : undefined
-  } catch {
-    return undefined
-  }
-}
-
-async function writeChoice(folder: string, path: string, choice: ChosenBudget): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true })
-    await writeFile(path, `${JSON.stringify(choice)}\n`)
-  } catch {
-    // the next start measures again
-  }
 }

@@ -209,7 +209,7 @@ test('run: SIGTERM ends it in order, kill -9 does not lose anything, a restart g
   assert.equal(positions.size, 1_800)
 })
 
-test('run serves metrics and readiness on loopback while it runs', async () => {
+test('run serves metrics and readiness on loopback while it runs, and says what it measured at its start', async () => {
   const world = await World.create()
   await world.produce(30)
   const { child, ended } = startCli([
@@ -219,6 +219,7 @@ test('run serves metrics and readiness on loopback while it runs', async () => {
     'info',
     '--log-format',
     'json',
+    ...['--runtime-plan', 'measured', '--batch-budget-tokens', '0'],
   ])
   let log = ''
   child.stderr?.on('data', (chunk: string) => (log += chunk))
@@ -239,6 +240,8 @@ test('run serves metrics and readiness on loopback while it runs', async () => {
     page,
     /^labelstream_model_info\{name="advice",version="[^"]+",digest="[0-9a-f]{64}",provider="\w+",precision="\w+"\} 1$/m,
   )
+  assert.match(log, /"msg":"processes chosen","processes":\d+,"threads":\d+,"why":"/)
+  assert.match(log, /"msg":"batch budget chosen","budgetTokens":\d+,"why":"/)
   assert.match(page, new RegExp(`^labelstream_consumed_total\\{topic="${world.topics.input}"\\} 30$`, 'm'))
   for (const text of world.texts.values()) assert.ok(!page.includes(text) && !log.includes(text))
   child.kill('SIGINT')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { planProcesses, type Resources } from '../../src/runtime/process-plan.ts'
+import { candidatePlans, planProcesses, type Resources } from '../../src/runtime/process-plan.ts'
 
 const gigabyte = 1_073_741_824
 const miniLm = 45e6
@@ -42,4 +42,25 @@ test('a graphics processor has one process', () => {
   assert.equal(planProcesses(wishes, withCard).processes, 1)
   assert.equal(planProcesses({ ...wishes, provider: 'cpu' }, withCard).processes, 16)
   assert.equal(planProcesses({ ...wishes, provider: 'cuda', processes: 2 }, withCard).processes, 2)
+})
+
+test('worth measuring are the rule, and every doubling of processes that fits', () => {
+  const plans = (cores: number, changes = {}, memoryBytes = 64 * gigabyte): string[] =>
+    candidatePlans({ ...wishes, ...changes }, machine(cores, memoryBytes)).map(
+      ({ processes, threads }) => `${processes}x${threads}`,
+    )
+  assert.deepEqual(plans(1), ['1x1'])
+  assert.deepEqual(plans(2), ['2x1', '1x2'])
+  assert.deepEqual(plans(12), ['12x1', '1x12', '2x6', '4x3', '8x1'])
+  assert.deepEqual(plans(8, {}, 4 * gigabyte), ['4x2', '1x8', '2x4'])
+  assert.deepEqual(plans(8, { threads: 3 }), ['1x3'])
+  assert.deepEqual(plans(8, { processes: 2 }), ['2x4'])
+})
+
+test('a graphics processor may be worth several sessions that take turns', () => {
+  const plans = candidatePlans(wishes, machine(16, 64 * gigabyte, ['/dev/nvidiactl']))
+  assert.deepEqual(
+    plans.map(({ processes }) => processes),
+    [1, 2, 4],
+  )
 })

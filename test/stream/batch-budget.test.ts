@@ -17,7 +17,8 @@ function subject(changes: Partial<BudgetSubject> = {}) {
     },
   }
   const info = { provider: 'cpu', precision: 'fp32' } as const
-  return { asked, subject: { session, info, threads: 0, modelDigest: 'ab', maxTokens: 256, ...changes } }
+  const layout = { processes: 1, threads: 2 }
+  return { asked, subject: { session, info, ...layout, modelDigest: 'ab', maxTokens: 256, ...changes } }
 }
 
 test('the budget is measured once, and said with its figures; the next start knows it', async () => {
@@ -37,7 +38,7 @@ test('the budget is measured once, and said with its figures; the next start kno
   assert.equal(second.asked.times, 0)
 })
 
-test('another model, precision, provider and number of threads are measured by themselves', async () => {
+test('another model, precision, provider and layout are measured by themselves', async () => {
   const folder = await temporaryFolder()
   const changes: Partial<BudgetSubject>[] = [
     {},
@@ -45,6 +46,7 @@ test('another model, precision, provider and number of threads are measured by t
     { info: { provider: 'cpu', precision: 'int8' } },
     { info: { provider: 'cuda', precision: 'fp32' } },
     { threads: 1 },
+    { processes: 2 },
     { maxTokens: 1_500 },
   ]
   for (const change of changes) await chooseBudget(subject(change).subject, folder)
