@@ -87,6 +87,7 @@ async function demonstrate(
     context.print(`\nproduced ${texts.length}, consumed ${consumed}, dead letters ${deadLettered}`)
     context.print(`metrics: ${metricsUrl} (${await scoredSeries(metricsUrl)})`)
     if (keep) {
+      context.print(`the stream in a browser: ${new URL('/', metricsUrl).href}`)
       context.print(
         `brokers: ${brokers}; produce to ${topics[0] ?? ''}, read ${topics[1] ?? ''}; Ctrl-C ends it`,
       )

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { LivePage } from './live-page.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface HttpOptions {
@@ -11,7 +12,10 @@ export interface HttpOptions {
   readonly metrics: Metrics
   /** Null when ready, else what is still missing, in a few words. */
   readonly notReady: () => string | null
-  /** What `/metrics` asks for as a bearer token; without it anyone who can connect may read them. */
+  /**
+   * What `/metrics` asks for as a bearer token, and `/` as the password of any user; without it anyone who can connect may
+   * read them.
+   */
   readonly token?: string | undefined
 }
 
@@ -25,21 +29,31 @@ const maxHeaderBytes = 8_192
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
+/** The page has styles of its own, and nothing else may run or be loaded. */
+const pageHeaders = {
+  'content-security-policy':
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'referrer-policy': 'no-referrer',
+}
+
 /**
- * `/metrics`, `/healthz` (the process answers) and `/readyz` (it can do its work now). Health and readiness need no
+ * `/` (a page for people), `/metrics`, `/healthz` (the process answers) and `/readyz` (it can do its work now). Health and readiness need no
  * token: probes bring none, and they say nothing about the data.
  */
 export class HttpSurface {
   readonly #server: Server
   readonly #host: string
+  readonly #live: LivePage
 
-  private constructor(server: Server, host: string) {
+  private constructor(server: Server, host: string, live: LivePage) {
     this.#server = server
     this.#host = host
+    this.#live = live
   }
 
   /** Listens. Throws SETTING_INVALID when the address cannot be had. */
   static async start(options: HttpOptions): Promise<HttpSurface> {
+    const live = new LivePage(options)
     const server = createServer(
       {
         requestTimeout: requestTimeoutMs,
@@ -48,7 +62,7 @@ export class HttpSurface {
         maxHeaderSize: maxHeaderBytes,
       },
       (request, response) => {
-        answer(request, response, options).catch(() => {
+        answer(request, response, options, live).catch(() => {
           // a scrape must not end the process that it watches
           response.destroy()
         })
@@ -57,6 +71,7 @@ export class HttpSurface {
     server.maxConnections = maxConnections
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
+        live.close()
         const address = `${options.host}:${options.port}`
         reject(
           new LabelstreamError(
@@ -68,7 +83,7 @@ export class HttpSurface {
       })
       server.listen(options.port, options.host, resolve)
     })
-    return new HttpSurface(server, options.host)
+    return new HttpSurface(server, options.host, live)
   }
 
   get url(): string {
@@ -77,6 +92,7 @@ export class HttpSurface {
   }
 
   async close(): Promise<void> {
+    this.#live.close()
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))
   }
@@ -86,6 +102,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   options: HttpOptions,
+  live: LivePage,
 ): Promise<void> {
   const send = (status: number, type: string, body: string, headers: Record<string, string> = {}): void => {
     response.writeHead(status, {
@@ -120,16 +137,29 @@ async function answer(
       return
     }
     case '/':
-      send(200, text, 'labelstream: /metrics /healthz /readyz\n')
+      if (!mayRead(request, options.token)) {
+        const challenge = { 'www-authenticate': 'Basic realm="labelstream", charset="UTF-8"' }
+        send(401, text, 'the token of http.tokenFile is needed as password\n', challenge)
+        return
+      }
+      send(200, 'text/html; charset=utf-8', await live.html(), pageHeaders)
       return
     default:
-      send(404, text, 'not found: /metrics /healthz /readyz\n')
+      send(404, text, 'not found: / /metrics /healthz /readyz\n')
   }
 }
 
 /** Digests are compared, so that neither the time nor a difference in length says anything about the token. */
 function mayRead(request: IncomingMessage, token: string | undefined): boolean {
   if (token === undefined) return true
-  const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
-  return timingSafeEqual(Buffer.from(sha256(given)), Buffer.from(sha256(token)))
+  return timingSafeEqual(Buffer.from(sha256(givenToken(request))), Buffer.from(sha256(token)))
+}
+
+/** A scraper sends it as bearer, a browser as the password that its user was asked for. */
+function givenToken(request: IncomingMessage): string {
+  const [, scheme = '', value = ''] =
+    /^(Bearer|Basic) +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
+  if (scheme.toLowerCase() !== 'basic') return value
+  const credentials = Buffer.from(value, 'base64').toString('utf8')
+  return credentials.slice(credentials.indexOf(':') + 1)
 }

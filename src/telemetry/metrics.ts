@@ -103,6 +103,12 @@ type Of<Type extends string> = {
 }[MetricName]
 type LabelsOf<Name extends MetricName> = Readonly<Record<Catalogue[Name]['labels'][number], string>>
 
+/** One series of a metric at one moment. */
+export interface MetricValue {
+  readonly labels: Readonly<Partial<Record<string, string | number>>>
+  readonly value: number
+}
+
 /** A metric with its label values bound: cheap to use in a hot path. */
 export interface BoundCounter {
   inc(by?: number): void
@@ -179,6 +185,12 @@ export class Metrics {
 
   setGauge<Name extends Of<'gauge'>>(name: Name, labels: LabelsOf<Name>, value: number): void {
     metric(this.#gauges, name).set(labels, value)
+  }
+
+  /** The series of a metric as a scrape would show them. */
+  async values(name: MetricName): Promise<readonly MetricValue[]> {
+    const found = this.registry.getSingleMetric(`labelstream_${name}`)
+    return found === undefined ? [] : (await found.get()).values
   }
 
   /** Forgets every label combination of a gauge, such as the lag of partitions that others own now. */

@@ -1,5 +1,5 @@
+import { escapeHtml, htmlPage, htmlTable } from '../core/html.ts'
 import type { CompareRow, Comparison } from './compare.ts'
-import { escapeHtml, htmlPage, htmlTable } from './report.ts'
 
 export const compareHeader: readonly string[] = [
   'strategy',

@@ -5,7 +5,7 @@ import {
   labelConfusion,
 } from '../evaluation/label-confusion.ts'
 import type { Drawing, PlotData, Table } from './report-drawing.ts'
-import { sheet } from './svg-plots.ts'
+import { sheet } from '../core/svg-plots.ts'
 
 /** More labels than this are no picture; a table names the pairs that are confused most. */
 const maxHeatMapLabels = 40

@@ -1,6 +1,6 @@
 import type { Matrix } from '../evaluation/matrix.ts'
 import type { EpochLoss } from './fit-head.ts'
-import type { UndrawnPlot } from './svg-plots.ts'
+import type { Plot, UndrawnPlot } from '../core/svg-plots.ts'
 
 /** What the plots of a report are drawn from. */
 export interface PlotData {
@@ -12,14 +12,6 @@ export interface PlotData {
   readonly thresholds: readonly number[]
   readonly history: readonly EpochLoss[]
   readonly bestEpoch: number
-}
-
-export interface Plot {
-  readonly svg: string
-  /** What the plot shows, in words. */
-  readonly alternative: string
-  /** What it leaves out. */
-  readonly note?: string
 }
 
 /** A plot before it is drawn. */

@@ -1,10 +1,10 @@
 import { precisionRecallCurve, reliabilityBins } from '../evaluation/curves.ts'
 import { isPositive, knownCells } from '../evaluation/matrix.ts'
 import type { EpochLoss } from './fit-head.ts'
-import { type Points, axis, frame, line, lineSize } from './line-plot.ts'
+import { type Points, axis, frame, line, lineSize } from '../core/line-plot.ts'
 import { confusionDrawing } from './report-confusion.ts'
-import type { Drawing, Plot, PlotData } from './report-drawing.ts'
-import { drawSvg } from './svg-plots.ts'
+import type { Drawing, PlotData } from './report-drawing.ts'
+import { type Plot, drawSvg } from '../core/svg-plots.ts'
 
 const maxCurves = 12
 const maxCurvePoints = 200

@@ -1,6 +1,6 @@
 import type { benchReport } from '../../src/commands/bench-report.ts'
-import { axis, frame, line, lineSize } from '../../src/train/line-plot.ts'
-import { drawSvg } from '../../src/train/svg-plots.ts'
+import { axis, frame, line, lineSize } from '../../src/core/line-plot.ts'
+import { drawSvg } from '../../src/core/svg-plots.ts'
 import { grouped, markdownTable } from './page-blocks.ts'
 
 type Report = ReturnType<typeof benchReport>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LabelstreamError } from '../../src/core/errors.ts'
 import { HttpSurface, isLoopback } from '../../src/telemetry/http.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
@@ -52,6 +53,44 @@ test('metrics, health and readiness are served on loopback', async () => {
   }
 })
 
+test('a page shows the stream to people, without scripts and with nothing taken for markup', async () => {
+  let missing: string | null = 'the group is <rebalancing>'
+  const { metrics, http } = await surface(() => missing)
+  const stream = new StreamMetrics(metrics)
+  stream.scored('advice@1', 1_234)
+  stream.deadLettered('INPUT_NOT_UTF8')
+  stream.lag('texts', 0, 17)
+  stream.lag('texts', 1, 4)
+  metrics.setGauge(
+    'model_info',
+    { name: 'advice', version: '1', digest: 'ab', provider: 'cpu', precision: 'int8' },
+    1,
+  )
+  metrics.counter('label_decisions_total', { label: '<b>cooking</b>' }).inc(617)
+  try {
+    const response = await fetch(http.url)
+    const page = await response.text()
+    assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8')
+    assert.match(response.headers.get('content-security-policy') ?? '', /^default-src 'none'; style-src/)
+    assert.match(page, /<title>labelstream: advice@1, int8 on cpu<\/title>/)
+    assert.match(page, /<p class="bad">not ready: the group is &lt;rebalancing&gt;<\/p>/)
+    assert.match(page, /<td>scored<\/td><td>1,234<\/td>/)
+    assert.match(page, /<td>messages behind the end<\/td><td>21<\/td>/)
+    assert.match(page, /<td>dead letters<\/td><td>1 \(INPUT_NOT_UTF8 1\)<\/td>/)
+    assert.match(page, /<td>&lt;b&gt;cooking&lt;\/b&gt;<\/td><td>617<\/td><td>50\.0 %<\/td>/)
+    assert.equal(page.match(/<svg /g)?.length, 3)
+    assert.doesNotMatch(page, /<script|javascript:|<b>| src=/)
+    assert.equal((await fetch(http.url, { method: 'HEAD' })).status, 200)
+
+    missing = null
+    assert.equal(await (await fetch(http.url)).text(), page, 'drawn once a second at most')
+    await sleep(1_100)
+    assert.match(await (await fetch(http.url)).text(), /<p class="good">ready<\/p>/)
+  } finally {
+    await http.close()
+  }
+})
+
 test('a port in use is refused with the settings to change', async () => {
   const { http, metrics } = await surface()
   try {
@@ -88,6 +127,12 @@ test('with a token set, metrics ask for it; health and readiness stay open for p
     for (const wrong of ['canary-token', 'Basic canary-token', 'Bearer canary-token canary-token'])
       assert.equal(await status('/metrics', wrong), 401)
     assert.equal(await status('/metrics?token=canary-token'), 401)
+    const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString('base64')}`
+    assert.equal(await status('/', basic('anybody:canary-token')), 200)
+    assert.equal(await status('/', 'Bearer canary-token'), 200)
+    for (const wrong of [undefined, basic('canary-token:'), basic(':canary-toke'), basic('')])
+      assert.equal(await status('/', wrong), 401)
+    assert.match((await fetch(http.url)).headers.get('www-authenticate') ?? '', /^Basic realm="labelstream"/)
     assert.equal(await status('/healthz'), 200)
     assert.equal(await status('/readyz'), 200)
     const refused = await fetch(`${http.url}/metrics`)

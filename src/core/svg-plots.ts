@@ -7,6 +7,15 @@ export interface UndrawnPlot {
   readonly height: number
 }
 
+/** A plot that is drawn. */
+export interface Plot {
+  readonly svg: string
+  /** What the plot shows, in words. */
+  readonly alternative: string
+  /** What it leaves out. */
+  readonly note?: string
+}
+
 /** Each plot as SVG without scripts or links. Lines and heat maps are known. */
 export async function drawSvg(plots: readonly UndrawnPlot[]): Promise<string[]> {
   // loaded here, so that only who draws pays for it
