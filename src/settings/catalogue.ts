@@ -178,15 +178,15 @@ export const catalogue = {
   }),
   'http.host': setting(z.string().min(1), {
     default: '127.0.0.1',
-    help: 'Address that metrics and health are served on. Loopback unless you say otherwise.',
+    help: 'Address that the live page, metrics and health are served on. Loopback unless you say otherwise.',
   }),
   'http.port': setting(z.int().min(0).max(65_535), {
     default: 9_464,
-    help: 'Port for metrics and health; 0 takes a free one.',
+    help: 'Port for the live page, metrics and health; 0 takes a free one.',
   }),
   'http.tokenFile': setting(path, {
     default: '',
-    help: 'File with a token that metrics ask for (Authorization: Bearer). Health and readiness stay open for probes.',
+    help: 'File with a token that metrics (Authorization: Bearer) and the live page (as password of any user) ask for. Health and readiness stay open for probes.',
   }),
   'log.level': setting(z.enum(['debug', 'info', 'warn', 'error']), {
     default: 'info',

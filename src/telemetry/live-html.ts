@@ -113,7 +113,7 @@ function drawingsOf(samples: readonly LiveSample[]): (UndrawnPlot & { alternativ
     option: {
       ...frame(title),
       xAxis: { ...axis('minutes', 'x'), min: -10, max: 0 },
-      yAxis: { ...axis(unit, 'y'), min: 0 },
+      yAxis: { ...axis(unit, 'y'), min: 0, axisLine: { onZero: false } },
       series: curves,
     },
   })
