@@ -1,6 +1,6 @@
 import type { KafkaClient } from '../kafka/connect.ts'
 import { Lanes } from '../kafka/lanes.ts'
-import type { ReaderOptions } from '../kafka/reader.ts'
+import type { ReaderOptions } from '../kafka/reader-contract.ts'
 import { Writer } from '../kafka/writer.ts'
 import type { Settings } from '../settings/catalogue.ts'
 import type { TransactionPort, WriterPort } from '../stream/ports.ts'

@@ -1,42 +1,15 @@
 import { sleep } from '../core/clock.ts'
-import { asLabelstreamError, type ErrorCode, LabelstreamError } from '../core/errors.ts'
+import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import type { Position } from '../formats/message.ts'
 import { backoffMs } from './backoff.ts'
 import { askForGroup, withCluster } from './cluster.ts'
 import type { KafkaClient } from './connect.ts'
 import { coordinatorIsMoving, protocolErrorType } from './errors.ts'
 import type { RecordBatch } from './fetched-batch.ts'
-import { GroupMember, type GroupMemberOptions, type MemberHandlers } from './group-member.ts'
+import { GroupMember, type MemberHandlers } from './group-member.ts'
 import { Ownership, type TopicPartition } from './ownership.ts'
+import type { ReaderHandlers, ReaderOptions } from './reader-contract.ts'
 import { positionInLog, type StartPosition, startPositions } from './start-positions.ts'
-
-export interface ReaderOptions extends GroupMemberOptions {
-  /**
-   * Awaited for each assignment before the committed offsets are looked up: the place to fence whoever had
-   * the partitions before. Repeated with back-off while it rejects with a `retry` error.
-   */
-  readonly beforeStart?: ((epoch: number, partitions: readonly TopicPartition[]) => Promise<void>) | undefined
-  /** Called when a fault of the infrastructure is about to be tried again. */
-  readonly onRetry?: ((code: ErrorCode, message: string) => void) | undefined
-}
-
-/** What a reader tells. Every handler must return at once; none is called after `close`. */
-export interface ReaderHandlers {
-  /** A new ownership begins; the numbers rise. It may own nothing. */
-  assigned(epoch: number, partitions: readonly TopicPartition[]): void
-  /**
-   * The ownership ends. A `commit` called inside this handler still counts for the epoch, unless the group has given the
-   * partitions to somebody else already: then it is stale.
-   */
-  revoked(epoch: number): void
-  /**
-   * Records of a partition that the epoch owns, each batch beginning where the last one ended. The first
-   * call for a partition has no messages: its nextOffset is where reading begins.
-   */
-  records(epoch: number, batch: RecordBatch): void
-  /** Reading has ended for good: ACCESS_DENIED, AUTHENTICATION_FAILED, TOPIC_MISSING, RECORDS_CORRUPT, ... */
-  failed(error: LabelstreamError): void
-}
 
 /** Topics vanish from the metadata of a restarting cluster for a moment; after so many times they are missing. */
 const missingTopicPatience = 10

@@ -2,7 +2,8 @@ import { waitUntil } from '../../src/core/clock.ts'
 import type { LabelstreamError } from '../../src/core/errors.ts'
 import type { Position, SourceMessage } from '../../src/formats/message.ts'
 import type { KafkaClient } from '../../src/kafka/connect.ts'
-import { Reader, type ReaderOptions } from '../../src/kafka/reader.ts'
+import { Reader } from '../../src/kafka/reader.ts'
+import type { ReaderOptions } from '../../src/kafka/reader-contract.ts'
 import { closeAtEnd } from './broker.ts'
 
 /** Everything that a reader told, for tests. */
