@@ -20,6 +20,7 @@ import { FlatParameters, sizeOf } from './flat-parameters.ts'
 import { positiveWeights } from './initial-head.ts'
 import { RowAdamW } from './row-adamw.ts'
 import { derivedSeed, scheduleShare } from './schedule.ts'
+import { WeightAverage } from './weight-average.ts'
 
 export interface TrainerOptions {
   readonly config: ModelConfig
@@ -53,8 +54,7 @@ export class EncoderTrainer {
   /** Gradients of a part of a batch before they are added up; empty while batches have one part. */
   #partGradients = new Float32Array(0)
   #tableGradients = new Float32Array(0)
-  readonly #average: Map<string, Float32Array> | undefined
-  readonly #averageEvery: number
+  readonly #average: WeightAverage | undefined
 
   private constructor(
     options: TrainerOptions,
@@ -105,10 +105,9 @@ export class EncoderTrainer {
       shape: [config.labels.length],
       values: positiveWeights(train.targets, hyperparameters.positiveWeightPower),
     }
-    this.#averageEvery = Math.min(longestAverageEvery, Math.ceil(totalSteps / fewestAveraged))
-    if (hyperparameters.averageDecay > 0) {
-      this.#average = new Map([...this.#trainedArrays()].map(([name, values]) => [name, values.slice()]))
-    }
+    const decay = hyperparameters.averageDecay
+    this.#average =
+      decay > 0 ? new WeightAverage(new Map(this.#trainedArrays()), { decay, totalSteps }) : undefined
   }
 
   /** Throws TRAINING_FAILED. */
@@ -194,7 +193,7 @@ export class EncoderTrainer {
     return new Map(
       Object.entries(this.#parameters).map(([name, { values }]) => [
         name,
-        Float32Array.from(this.#average?.get(name) ?? values),
+        Float32Array.from(this.#average?.arrays.get(name) ?? values),
       ]),
     )
   }
@@ -215,7 +214,7 @@ export class EncoderTrainer {
             ['table.second', table.second],
             ['table.steppedTo', table.steppedTo],
           ] as const)),
-      ...[...(this.#average ?? [])].map(([name, average]) => [`average.${name}`, average] as const),
+      ...[...(this.#average?.arrays ?? [])].map(([name, average]) => [`average.${name}`, average] as const),
     ])
   }
 
@@ -302,18 +301,9 @@ export class EncoderTrainer {
   }
 
   #updateAverage(step: number): void {
-    if (this.#average === undefined || step % this.#averageEvery !== 0) return
+    if (this.#average?.isDue(step) !== true) return
     this.#table?.catchUpAll(step)
-    // Early weights would stay in the average for long: until it has seen enough, it is a plain mean.
-    const seen = step / this.#averageEvery
-    const keep = Math.min(this.#options.hyperparameters.averageDecay, seen / (seen + 9))
-    for (const [name, values] of this.#trainedArrays()) {
-      const average = this.#average.get(name)
-      if (average === undefined) continue
-      for (let i = 0; i < average.length; i++) {
-        average[i] = keep * (average[i] as number) + (1 - keep) * (values[i] as number)
-      }
-    }
+    this.#average.take(step)
   }
 
   *#trainedArrays(): Generator<[string, Float32Array]> {
@@ -323,11 +313,6 @@ export class EncoderTrainer {
     }
   }
 }
-
-/** An average over every tenth step costs a tenth and is as smooth. */
-const longestAverageEvery = 10
-/** A short training is averaged more often, for the average must leave the first weights behind. */
-const fewestAveraged = 100
 
 /** A symbolic size of the training graph for a batch. */
 function sizeIn(size: number | string, { rows, columns }: { rows: number; columns: number }): number {
