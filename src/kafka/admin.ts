@@ -4,7 +4,7 @@ import { askForGroup, openCluster, partitionsOf, withCluster } from './cluster.t
 import { waitUntil } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import { repeatWhile } from './backoff.ts'
-import { coordinatorIsMoving, protocolErrorType } from './errors.ts'
+import { coordinatorIsMoving, leaderIsMoving, protocolErrorType } from './errors.ts'
 import { topicIdOf } from './topic-id.ts'
 
 export interface NewTopic {
@@ -182,16 +182,25 @@ export function topicExtent(client: KafkaClient, topic: string): Promise<TopicEx
   })
 }
 
-/** As `beginningOffsets` and `endOffsets`, on an open cluster. */
+const leaderPatienceMs = 15_000
+
+/** As `beginningOffsets` and `endOffsets`, on an open cluster. A leader that is being chosen is waited for. */
 export async function listOffsets(
   cluster: Cluster,
   topic: string,
   which: 'beginning' | 'end',
 ): Promise<PartitionOffsets> {
   const partitions = partitionsOf(cluster, topic).map((partition) => ({ partition }))
-  const answer = await cluster.fetchTopicsOffset([
-    { topic, partitions, fromBeginning: which === 'beginning' },
-  ])
+  const ask = async () => {
+    try {
+      return await cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning: which === 'beginning' }])
+    } catch (error) {
+      // the repetition is to ask the next leader
+      if (leaderIsMoving(error)) await cluster.refreshMetadata()
+      throw error
+    }
+  }
+  const answer = await repeatWhile(ask, leaderIsMoving, leaderPatienceMs)
   return new Map(
     answer.flatMap((row) =>
       row.partitions.map(({ partition, offset }) => [partition, Number(offset)] as const),

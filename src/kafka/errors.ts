@@ -90,6 +90,13 @@ export function coordinatorIsMoving(error: unknown): boolean {
   return coordinatorMoves.has(protocolErrorType(error) ?? '')
 }
 
+const leaderMoves = new Set(['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'])
+
+/** Whether a partition's leader is being chosen, or the broker that was asked does not know yet that it is the one. */
+export function leaderIsMoving(error: unknown): boolean {
+  return leaderMoves.has(protocolErrorType(error) ?? '')
+}
+
 interface Row {
   readonly code: ErrorCode
   readonly message: string
