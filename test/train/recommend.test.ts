@@ -15,16 +15,26 @@ test('the best is recommended when the others are significantly worse', () => {
   assert.match(why, /0\.600, significantly above the next, cheap with 0\.400/)
 })
 
+test('what is clearly lower is not taken for as good because the rows are too few to tell', () => {
+  const { name, why } = recommend([choice('cheap', 0.57, 10), choice('good', 0.6, 900)], () => false)
+  assert.equal(name, 'good')
+  assert.match(why, /0\.600, above the next, cheap with 0\.570, which on these rows may be chance\./)
+})
+
+test('what is near and significantly worse is not as good', () => {
+  assert.equal(recommend([choice('cheap', 0.595, 10), choice('good', 0.6, 900)], () => true).name, 'good')
+})
+
 test('of equals, the one that trains faster is recommended', () => {
-  const { name, why } = recommend([choice('cheap', 0.59, 10), choice('good', 0.6, 900)], () => false)
+  const { name, why } = recommend([choice('cheap', 0.595, 10), choice('good', 0.6, 900)], () => false)
   assert.equal(name, 'cheap')
-  assert.match(why, /0\.590 against 0\.600\) and trains in 10 s instead of 900 s/)
+  assert.match(why, /0\.595 against 0\.600\) and trains in 10 s instead of 900 s/)
 })
 
 test('of equals, one that scores much slower is not recommended, however fast it trains', () => {
   const slow = choice('slow', 0.6, 5, 20)
   const { name, why } = recommend(
-    [slow, choice('fast', 0.59, 50), choice('bad', 0.1, 1)],
+    [slow, choice('fast', 0.595, 50), choice('bad', 0.1, 1)],
     (_best, other) => other === 'bad',
   )
   assert.equal(name, 'fast')
@@ -32,7 +42,7 @@ test('of equals, one that scores much slower is not recommended, however fast it
 })
 
 test('the best that is also the cheapest of equals is recommended for both', () => {
-  const { name, why } = recommend([choice('a', 0.6, 5), choice('b', 0.59, 50)], () => false)
+  const { name, why } = recommend([choice('a', 0.6, 5), choice('b', 0.595, 50)], () => false)
   assert.equal(name, 'a')
   assert.match(why, /highest macro-F1, 0\.600, and costs less than b/)
 })
