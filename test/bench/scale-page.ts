@@ -14,7 +14,8 @@ if (source === undefined) throw new Error('usage: node build/test/bench/scale-pa
 const report = JSON.parse(readFileSync(source, 'utf8')) as GrowthReport
 const target = { textsPerSecond: 1_000_000, utilisation: 0.7, replicas: 3, readers: 1 }
 
-const conditions = `${report.precision} on ${report.cores} cores (${report.processor}), Node ${report.node}, broker on the same cores; medians of ${report.rounds} rounds of about ${report.cellSeconds} s a row, taken in turn in ${grouped(report.minutes)} minutes.`
+const rounds = report.rounds === 1 ? 'one round' : `medians of ${report.rounds} rounds`
+const conditions = `${report.precision} on ${report.cores} cores (${report.processor}), Node ${report.node}, broker on the same cores; ${rounds} of about ${report.cellSeconds} s a row, taken in turn in ${grouped(report.minutes)} minutes.`
 const file = join(packageRoot, 'docs', 'scale.md')
 const measured = fillBlock(readFileSync(file, 'utf8'), 'growth', `${conditions}\n\n${growthTable(report)}`)
 writeFileSync(file, fillBlock(measured, 'plan', planText(report, target)))

@@ -70,29 +70,25 @@ export function scalePlan(report: GrowthReport, target: PlanTarget): ScalePlan {
   }
 }
 
-/** The measured table in Markdown. */
+/** The measured table in Markdown; the range of the rounds where there are several. */
 export function growthTable(report: GrowthReport): string {
+  const several = report.rounds > 1
+  const range = several ? ['least - most'] : []
   return markdownTable(
-    [
-      'varied',
-      '',
-      'texts/s',
-      'least - most',
-      'real tokens/s',
-      'padding',
-      'peak memory, MiB',
-      'bytes an event',
-    ],
-    report.rows.map((row) => [
-      axisNames[row.axis],
-      row.value,
-      grouped(row.textsPerSecond.median),
-      `${grouped(row.textsPerSecond.min)} - ${grouped(row.textsPerSecond.max)}`,
-      grouped(row.tokensPerSecond),
-      `${(100 * row.paddingShare).toFixed(1)} %`,
-      grouped(row.peakMemoryBytes / 1_048_576),
-      grouped(row.outputBytes),
-    ]),
+    ['varied', '', 'texts/s', ...range, 'real tokens/s', 'padding', 'peak memory, MiB', 'bytes an event'],
+    report.rows.map((row) => {
+      const { median, min, max } = row.textsPerSecond
+      return [
+        axisNames[row.axis],
+        row.value,
+        grouped(median),
+        ...(several ? [`${grouped(min)} - ${grouped(max)}`] : []),
+        grouped(row.tokensPerSecond),
+        `${(100 * row.paddingShare).toFixed(1)} %`,
+        grouped(row.peakMemoryBytes / 1_048_576),
+        grouped(row.outputBytes),
+      ]
+    }),
   )
 }
 
