@@ -48,7 +48,7 @@ try {
   const report = soakReport(run)
   failures = report.failures
   for (const line of soakLines(report)) process.stderr.write(`${line}\n`)
-  if (values.svg !== undefined) await writeFile(values.svg, soakPicture(run.samples))
+  if (values.svg !== undefined) await writeFile(values.svg, await soakPicture(run.samples))
   if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`)
 } finally {
   await world.close()

@@ -83,7 +83,7 @@ export function soakLines(report: SoakReport): string[] {
       megabytes(last?.mainBytes),
     ),
     slope(
-      'memory, inference process',
+      'memory, inference processes',
       'MB',
       report.childMegabytes,
       megabytes(first?.childBytes),
