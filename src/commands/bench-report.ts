@@ -31,9 +31,10 @@ export function benchReport(rounds: readonly Round[], texts: number, measuredRat
     session: bare(({ session }) => session.session),
     asServed: bare(({ session }) => session.asServed),
     products: {
-      multiplyAddsPerSecond: middle(({ session }) => session.productsMultiplyAddsPerSecond),
-      sessionShare: middle(({ session }) => shareOfProducts(session, session.session)),
-      asServedShare: middle(({ session }) => shareOfProducts(session, session.asServed)),
+      multiplyAddsPerSecond: middle(({ session }) => session.session.productsMultiplyAddsPerSecond),
+      asServedMultiplyAddsPerSecond: middle(({ session }) => session.asServed.productsMultiplyAddsPerSecond),
+      sessionShare: middle(({ session }) => shareOfProducts(session.session)),
+      asServedShare: middle(({ session }) => shareOfProducts(session.asServed)),
     },
     endToEnd: {
       textsPerSecond: capacity,
@@ -51,8 +52,8 @@ export function benchReport(rounds: readonly Round[], texts: number, measuredRat
   }
 }
 
-const shareOfProducts = (session: SessionFigures, { multiplyAddsPerSecond }: BareFigures): number =>
-  multiplyAddsPerSecond / session.productsMultiplyAddsPerSecond
+const shareOfProducts = ({ multiplyAddsPerSecond, productsMultiplyAddsPerSecond }: BareFigures): number =>
+  multiplyAddsPerSecond / productsMultiplyAddsPerSecond
 
 type Report = ReturnType<typeof benchReport>
 
@@ -85,7 +86,7 @@ function sentences({ endToEnd, session, asServed, products, rates = [], ...repor
   return [
     `ratio ${report.ratio.toFixed(2)} to the bare session, ${report.ratioToServed.toFixed(2)} to the processes that serve (medians of ${report.rounds} rounds of ${report.texts} texts, ${report.precision ?? ''} on ${report.provider ?? ''})`,
     `padding ${(100 * report.paddingShare).toFixed(1)} % of the padded tokens`,
-    `multiply-adds/s in linear layers: ${giga(session.multiplyAddsPerSecond)} in the session, ${giga(asServed.multiplyAddsPerSecond)} in the processes, which is ${percent(products.sessionShare)} and ${percent(products.asServedShare)} of the ${giga(products.multiplyAddsPerSecond)} that the same matrix products alone reach in one session`,
+    `multiply-adds/s in linear layers: ${giga(session.multiplyAddsPerSecond)} in the session, ${giga(asServed.multiplyAddsPerSecond)} in the processes, which is ${percent(products.sessionShare)} of ${giga(products.multiplyAddsPerSecond)} and ${percent(products.asServedShare)} of ${giga(products.asServedMultiplyAddsPerSecond)} that the same matrix products alone reach there`,
     `peak memory ${(endToEnd.peakMemoryBytes / 1_048_576).toFixed(0)} MiB in all processes`,
     `from fetch to acknowledgement, with a full backlog: p50 ${milliseconds(endToEnd.p50Ms)}, p99 ${milliseconds(endToEnd.p99Ms)}`,
     ...rates.map(

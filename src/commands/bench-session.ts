@@ -1,5 +1,4 @@
 import { type Model, openModel } from '../models/folder.ts'
-import type { ProductRate } from '../runtime/messages.ts'
 import { sortedBatches } from '../runtime/sorted-run.ts'
 import type { Settings } from '../settings/catalogue.ts'
 import { Serving, type ServingOptions } from '../stream/serving.ts'
@@ -18,6 +17,8 @@ export interface BareFigures {
   readonly budgetTokens: number
   /** Multiply-adds of the encoder's linear layers by the second, padding included. */
   readonly multiplyAddsPerSecond: number
+  /** The encoder's matrix products with nothing between them, in the same processes, over batches of the same size. */
+  readonly productsMultiplyAddsPerSecond: number
   readonly processes: number
   /** Of each process. */
   readonly threads: number
@@ -28,8 +29,6 @@ export interface SessionFigures {
   readonly session: BareFigures
   /** As many processes and threads as the stream has. */
   readonly asServed: BareFigures
-  /** The encoder's matrix products in one session with nothing between them, over batches of the same size. */
-  readonly productsMultiplyAddsPerSecond: number
   readonly provider: string
   readonly precision: string
 }
@@ -45,23 +44,14 @@ export async function bareSession(
   const served = { ...servingOptionsOf(settings, context.log), ...plan }
   const one = { ...served, processes: 1, threads: served.processes * served.threads }
   const first = await withServing(model, one, async ({ inference, scorer }) => {
-    const session = await measured(inference, scorer, texts)
-    const products = await inference.measureProducts(session.budgetTokens, productRepetitions)
     const { provider, precision } = inference.info
-    return {
-      session: withProducts(session, products),
-      productsMultiplyAddsPerSecond: products.multiplyAdds / products.seconds,
-      multiplyAddsPerToken: products.multiplyAddsPerToken,
-      provider,
-      precision,
-    }
+    return { session: await measured(inference, scorer, texts), provider, precision }
   })
-  const { multiplyAddsPerToken, ...figures } = first
-  if (served.processes === 1) return { ...figures, asServed: figures.session }
+  if (served.processes === 1) return { ...first, asServed: first.session }
   const asServed = await withServing(model, served, ({ inference, scorer }) =>
     measured(inference, scorer, texts),
   )
-  return { ...figures, asServed: withProducts(asServed, { multiplyAddsPerToken }) }
+  return { ...first, asServed }
 }
 
 async function withServing<T>(
@@ -83,7 +73,7 @@ async function measured(
   inference: Serving['inference'],
   { tokenizer }: Serving['scorer'],
   texts: readonly string[],
-): Promise<Omit<BareFigures, 'multiplyAddsPerSecond'>> {
+): Promise<BareFigures> {
   const tokenized = await tokenizer.tokenize(texts)
   const windows = tokenized.flatMap((text) => text.windows)
   const sample = everyNth(windows, Math.max(1, Math.floor(windows.length / trialTexts)))
@@ -100,23 +90,18 @@ async function measured(
     if (seconds < best.seconds) best = { budgetTokens, seconds }
   }
   const { seconds, paddedTokens } = await measure(windows, best.budgetTokens)
+  const products = await inference.measureProducts(best.budgetTokens, productRepetitions)
   const { processes, threads } = inference
   return {
     textsPerSecond: texts.length / seconds,
     paddedTokensPerSecond: paddedTokens / seconds,
     budgetTokens: best.budgetTokens,
+    multiplyAddsPerSecond: (paddedTokens / seconds) * products.multiplyAddsPerToken,
+    productsMultiplyAddsPerSecond: products.multiplyAdds / products.seconds,
     processes,
     threads,
   }
 }
-
-const withProducts = (
-  figures: Omit<BareFigures, 'multiplyAddsPerSecond'>,
-  { multiplyAddsPerToken }: Pick<ProductRate, 'multiplyAddsPerToken'>,
-): BareFigures => ({
-  ...figures,
-  multiplyAddsPerSecond: figures.paddedTokensPerSecond * multiplyAddsPerToken,
-})
 
 const everyNth = <T>(items: readonly T[], step: number): T[] =>
   items.filter((_item, index) => index % step === 0)

@@ -90,9 +90,16 @@ export class InferencePool {
     }))
   }
 
-  /** As Inference.measureProducts, in the first process. */
-  measureProducts(rows: number, repetitions: number): Promise<ProductRate> {
-    return this.#first.measureProducts(rows, repetitions)
+  /** As Inference.measureProducts, in all processes at once: their multiply-adds together, in the time of the slowest. */
+  async measureProducts(rows: number, repetitions: number): Promise<ProductRate> {
+    const rates = await Promise.all(
+      this.#members.map(({ inference }) => inference.measureProducts(rows, repetitions)),
+    )
+    return rates.reduce((sum, rate) => ({
+      ...rate,
+      seconds: Math.max(sum.seconds, rate.seconds),
+      multiplyAdds: sum.multiplyAdds + rate.multiplyAdds,
+    }))
   }
 
   /** Ends all processes; runs in flight reject. */

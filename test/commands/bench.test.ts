@@ -8,20 +8,20 @@ import { benchMessage, benchTexts } from '../../src/commands/bench-texts.ts'
 import { median, percentile } from '../../src/commands/percentile.ts'
 import { temporaryFolder } from '../support/model-folder.ts'
 
-const bare = (textsPerSecond: number, processes: number, threads: number) => ({
+const bare = (textsPerSecond: number, share: number, processes: number, threads: number) => ({
   textsPerSecond,
   paddedTokensPerSecond: textsPerSecond * 20,
   budgetTokens: 1_024,
   multiplyAddsPerSecond: textsPerSecond * 1e9,
+  productsMultiplyAddsPerSecond: (textsPerSecond * 1e9) / share,
   processes,
   threads,
 })
 
 const round = (session: number, stream: number) => ({
   session: {
-    session: bare(session, 1, 2),
-    asServed: bare(session * 1.25, 2, 1),
-    productsMultiplyAddsPerSecond: 2 * session * 1e9,
+    session: bare(session, 0.5, 1, 2),
+    asServed: bare(session * 1.25, 0.625, 2, 1),
     provider: 'cpu',
     precision: 'int8',
   },
@@ -42,7 +42,9 @@ test('the ratio is the median of the rounds, each with its own session', () => {
   assert.equal(report.endToEnd.textsPerSecond, 90)
   assert.equal(report.endToEnd.peakMemoryBytes, 100)
   assert.equal(report.products.sessionShare, 0.5)
+  assert.equal(report.products.multiplyAddsPerSecond, 200e9)
   assert.equal(report.products.asServedShare, 0.625)
+  assert.equal(report.products.asServedMultiplyAddsPerSecond, 200e9)
   assert.equal(report.asServed.textsPerSecond, 125)
   assert.equal(report.ratioToServed, 0.72)
   assert.equal('rate' in report, false)
