@@ -31,6 +31,7 @@ export async function soakPicture(samples: readonly SoakSample[]): Promise<strin
     grid: places.map(({ top, height }) => ({ left: 70, right: 30, top, height })),
     xAxis: places.map((_place, gridIndex) => ({
       type: 'value',
+      max: 'dataMax',
       gridIndex,
       ...(gridIndex === places.length - 1 ? { name: 'minutes', nameLocation: 'middle', nameGap: 28 } : {}),
     })),
