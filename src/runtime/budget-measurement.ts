@@ -1,10 +1,5 @@
 import { monotonicMs } from '../core/clock.ts'
-import type { SessionRate } from './messages.ts'
-
-/** The session that budgets are tried on. */
-export interface MeasuredSession {
-  measure(batches: readonly (readonly Int32Array[])[]): Promise<Pick<SessionRate, 'seconds' | 'paddedTokens'>>
-}
+import { type MeasuredSession, trialBatch, trialRounds, worthwhile } from './trial-batch.ts'
 
 export interface BudgetMeasurement {
   readonly budgetTokens: number
@@ -12,11 +7,6 @@ export interface BudgetMeasurement {
   readonly tokensPerSecond: ReadonlyMap<number, number>
 }
 
-/** What a batch is filled with: as long as a short message, and no fewer rows at any budget than in real batches. */
-const windowTokens = 24
-const rounds = 3
-/** So much faster another budget must be than the default one: less is noise, and would change from start to start. */
-const worthwhile = 1.05
 /** Larger budgets are tried as long as they gain. */
 const largestTokens = 65_536
 
@@ -34,14 +24,14 @@ export async function measureBudgets(
   const candidates = [first, first * 2, first / 2].filter((tokens) => tokens >= leastTokens)
   const best = new Map<number, number>()
   const tryOne = async (tokens: number): Promise<void> => {
-    const { seconds, paddedTokens } = await session.measure([batchOf(tokens)])
+    const { seconds, paddedTokens } = await session.measure([trialBatch(tokens)])
     best.set(tokens, Math.max(best.get(tokens) ?? 0, paddedTokens / seconds))
   }
   const secondsOf = (tokens: number): number => tokens / (best.get(first) ?? Infinity)
   await tryOne(first)
   // one round of all, or nothing was compared
   if (monotonicMs() + secondsOf(3.5 * first) * 1_000 > untilMs) return undefined
-  for (let round = 0; round < rounds && (round === 0 || monotonicMs() < untilMs); round++) {
+  for (let round = 0; round < trialRounds && (round === 0 || monotonicMs() < untilMs); round++) {
     for (const tokens of candidates) await tryOne(tokens)
     const top = Math.max(...candidates)
     const next = top * 2
@@ -55,7 +45,3 @@ function fastest(rates: ReadonlyMap<number, number>, fallback: number): number {
   const [[tokens, rate] = [fallback, 0]] = [...rates].sort(([, a], [, b]) => b - a)
   return rate >= worthwhile * (rates.get(fallback) ?? 0) ? tokens : fallback
 }
-
-/** Windows of one length and any tokens: what a product costs does not depend on its numbers. */
-const batchOf = (budgetTokens: number): Int32Array[] =>
-  Array.from({ length: Math.floor(budgetTokens / windowTokens) }, () => new Int32Array(windowTokens).fill(1))

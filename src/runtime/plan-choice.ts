@@ -1,11 +1,10 @@
-import type { SessionRate } from './messages.ts'
 import type { ProcessPlan } from './process-plan.ts'
 import { type Choice, rememberedChoice } from './remembered-choice.ts'
+import { type MeasuredSession, trialBatch, trialRounds, worthwhile } from './trial-batch.ts'
 
 /** The processes of a plan, started to be measured. */
-export interface MeasuredPool {
+export interface MeasuredPool extends MeasuredSession {
   warm(): Promise<void>
-  measure(batches: readonly (readonly Int32Array[])[]): Promise<Pick<SessionRate, 'seconds' | 'paddedTokens'>>
   close(): Promise<void>
 }
 
@@ -21,14 +20,8 @@ export interface PlanSubject {
 
 export interface ChosenPlan extends ProcessPlan, Choice {}
 
-/** As long as a short message. */
-const windowTokens = 24
-const rounds = 3
 const roundSeconds = 0.4
 const mostBatches = 256
-/** So much faster another plan must be than the first: less is noise, and would change from machine to machine. */
-const worthwhile = 1.05
-
 /**
  * How many processes and threads compute most padded tokens per second on this machine: each plan is started and
  * measured, one after the other, the best of three rounds counts; later starts read it from `folder`. Throws what a
@@ -68,15 +61,13 @@ async function measurePlans({ plans, start, budgetTokens }: PlanSubject): Promis
   return { ...(best?.plan ?? plans[0]), why: `measured: ${measured.join(', ')}` }
 }
 
-/** The best of its rounds: other work on the machine only ever takes away. */
 async function rateOf(pool: MeasuredPool, processes: number, budgetTokens: number): Promise<number> {
-  const rows = Math.max(1, Math.floor(budgetTokens / windowTokens))
-  const batch = Array.from({ length: rows }, () => new Int32Array(windowTokens).fill(1))
+  const batch = trialBatch(budgetTokens)
   const batches = (count: number): Int32Array[][] => new Array<Int32Array[]>(count).fill(batch)
   const { seconds } = await pool.measure(batches(processes))
   const turns = Math.max(1, Math.min(mostBatches / processes, roundSeconds / seconds))
   let best = 0
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < trialRounds; round++) {
     const rate = await pool.measure(batches(Math.ceil(turns) * processes))
     best = Math.max(best, rate.paddedTokens / rate.seconds)
   }

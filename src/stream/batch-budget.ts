@@ -1,6 +1,7 @@
-import { type MeasuredSession, measureBudgets } from '../runtime/budget-measurement.ts'
+import { measureBudgets } from '../runtime/budget-measurement.ts'
 import type { SessionInfo } from '../runtime/messages.ts'
 import { type Choice, rememberedChoice } from '../runtime/remembered-choice.ts'
+import type { MeasuredSession } from '../runtime/trial-batch.ts'
 
 export interface BudgetSubject {
   readonly session: MeasuredSession

@@ -1,4 +1,5 @@
-import type { MetricName, Metrics } from './metrics.ts'
+import { wallClockMs } from '../core/clock.ts'
+import type { Metrics } from './metrics.ts'
 
 /** Texts whose time to the acknowledgement was at most `le` seconds, ascending; the last is +Inf. */
 export type CumulativeBuckets = readonly { readonly le: number; readonly count: number }[]
@@ -35,13 +36,11 @@ export class LiveHistory {
   }
 
   /** Notes the metrics of now. */
-  async sample(timeMs = Date.now()): Promise<void> {
-    const sumOf = async (name: MetricName): Promise<number> =>
-      (await this.#metrics.values(name)).reduce((sum, { value }) => sum + value, 0)
+  async sample(timeMs = wallClockMs()): Promise<void> {
     const [scored, deadLetters, lag, endToEnd] = await Promise.all([
-      sumOf('scored_total'),
-      sumOf('dead_letters_total'),
-      sumOf('consumer_lag'),
+      this.#metrics.total('scored_total'),
+      this.#metrics.total('dead_letters_total'),
+      this.#metrics.total('consumer_lag'),
       this.#metrics.values('end_to_end_seconds'),
     ])
     const buckets = endToEnd

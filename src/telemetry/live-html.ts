@@ -51,8 +51,6 @@ async function factsOf(
     const reasons = series.map(({ labels, value }) => `${Object.values(labels).join(' ')} ${count(value)}`)
     return reasons.length === 0 ? '0' : `${count(total)} (${reasons.join(', ')})`
   }
-  const sumOf = async (name: MetricName): Promise<number> =>
-    (await metrics.values(name)).reduce((sum, { value }) => sum + value, 0)
   const last = samples.at(-1)
   const before = samples.at(-1 - windowSamples) ?? samples[0]
   const now = last === undefined || before === undefined ? undefined : { last, before }
@@ -61,23 +59,23 @@ async function factsOf(
   return [
     ['texts a second', now === undefined ? 'none' : textsPerSecond(now.before, now.last).toFixed(1)],
     ['time from reading to acknowledgement, p50 and p99', `${quantile(0.5)} and ${quantile(0.99)}`],
-    ['messages behind the end', count(await sumOf('consumer_lag'))],
-    ['scored', count(await sumOf('scored_total'))],
-    ['of these known from an identical text', count(await sumOf('cache_hits_total'))],
+    ['messages behind the end', count(await metrics.total('consumer_lag'))],
+    ['scored', count(await metrics.total('scored_total'))],
+    ['of these known from an identical text', count(await metrics.total('cache_hits_total'))],
     ['dead letters', await byLabels('dead_letters_total')],
     ['retries', await byLabels('retries_total')],
-    ['rebalances', count(await sumOf('rebalances_total'))],
+    ['rebalances', count(await metrics.total('rebalances_total'))],
     ['inference processes replaced', await byLabels('inference_restarts_total')],
     ['model reloads', await byLabels('model_reloads_total')],
-    ['padding', `${(100 * (await sumOf('padding_share'))).toFixed(1)} %`],
-    ['in flight', `${((await sumOf('in_flight_bytes')) / 1e6).toFixed(2)} MB`],
+    ['padding', `${(100 * (await metrics.total('padding_share'))).toFixed(1)} %`],
+    ['in flight', `${((await metrics.total('in_flight_bytes')) / 1e6).toFixed(2)} MB`],
   ]
 }
 
 async function labelsSection(metrics: Metrics): Promise<string[]> {
   const decisions = [...(await metrics.values('label_decisions_total'))].sort((a, b) => b.value - a.value)
   if (decisions.length === 0) return []
-  const scored = (await metrics.values('scored_total')).reduce((sum, { value }) => sum + value, 0)
+  const scored = await metrics.total('scored_total')
   return [
     '<h2>Labels given since the start</h2>',
     htmlTable(
@@ -101,8 +99,7 @@ function drawingsOf(samples: readonly LiveSample[]): (UndrawnPlot & { alternativ
   const windows = (value: (from: LiveSample, to: LiveSample) => number): Points =>
     samples.slice(1).map((to, place) => {
       const from = samples[Math.max(0, place + 1 - windowSamples)] ?? to
-      const y = value(from, to)
-      return [minutes(to), Number.isFinite(y) ? y : Number.NaN] as const
+      return [minutes(to), value(from, to)] as const
     })
   const latency = (q: number): Points =>
     windows((from, to) => 1_000 * secondsQuantile(q, from.endToEnd, to.endToEnd))

@@ -193,6 +193,11 @@ export class Metrics {
     return found === undefined ? [] : (await found.get()).values
   }
 
+  /** All series of a counter or gauge together. */
+  async total(name: Of<'counter' | 'gauge'>): Promise<number> {
+    return (await this.values(name)).reduce((sum, { value }) => sum + value, 0)
+  }
+
   /** Forgets every label combination of a gauge, such as the lag of partitions that others own now. */
   resetGauge(name: Of<'gauge'>): void {
     metric(this.#gauges, name).reset()

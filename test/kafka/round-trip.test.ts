@@ -2,27 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import kafkajs from 'kafkajs'
 import { waitUntil } from '../../src/core/clock.ts'
-import type { SourceMessage } from '../../src/formats/message.ts'
 import { committedOffsets, endOffsets } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { freshName, freshTopic, testClient, testWriter } from '../support/broker.ts'
-import { Listener, textMessage } from '../support/reader.ts'
-
-async function collect(messages: AsyncIterable<SourceMessage>): Promise<SourceMessage[]> {
-  const all: SourceMessage[] = []
-  for await (const message of messages) all.push(message)
-  return all
-}
-
-/** A fresh group that has committed this offset of partition 0. */
-async function groupAt(topic: string, offset: number): Promise<string> {
-  const group = freshName('group')
-  const listener = await Listener.start(await testClient(), { group, topics: [topic] })
-  await listener.until(() => listener.positions.size === 1, 'the position')
-  assert.equal(await listener.reader.commit(listener.epoch, [{ topic, partition: 0, offset }]), 'committed')
-  await listener.reader.close()
-  return group
-}
+import { collect, groupAt, Listener, textMessage } from '../support/reader.ts'
 
 test('what is written is read: keys, values, headers, null values, in the order of the sends', async () => {
   const client = await testClient()

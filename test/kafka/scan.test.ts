@@ -4,24 +4,8 @@ import { waitUntil } from '../../src/core/clock.ts'
 import type { SourceMessage } from '../../src/formats/message.ts'
 import { beginningOffsets, endOffsets, withAdmin } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
-import { freshName, freshTopic, testClient, testWriter } from '../support/broker.ts'
-import { Listener, textMessage } from '../support/reader.ts'
-
-async function collect(messages: AsyncIterable<SourceMessage>): Promise<SourceMessage[]> {
-  const all: SourceMessage[] = []
-  for await (const message of messages) all.push(message)
-  return all
-}
-
-/** A fresh group that has committed this offset of partition 0. */
-async function groupAt(topic: string, offset: number): Promise<string> {
-  const group = freshName('group')
-  const listener = await Listener.start(await testClient(), { group, topics: [topic] })
-  await listener.until(() => listener.positions.size === 1, 'the position')
-  assert.equal(await listener.reader.commit(listener.epoch, [{ topic, partition: 0, offset }]), 'committed')
-  await listener.reader.close()
-  return group
-}
+import { freshTopic, testClient, testWriter } from '../support/broker.ts'
+import { collect, groupAt, Listener, textMessage } from '../support/reader.ts'
 
 async function deleteBefore(topic: string, offset: string): Promise<void> {
   await withAdmin(await testClient(), async (admin) => {

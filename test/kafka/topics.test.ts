@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SourceMessage } from '../../src/formats/message.ts'
 import { checkTopics, createTopics, deleteGroup, endOffsets } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { freshName, freshTopic, testClient, testWriter } from '../support/broker.ts'
-import { Listener, textMessage } from '../support/reader.ts'
-
-async function collect(messages: AsyncIterable<SourceMessage>): Promise<SourceMessage[]> {
-  const all: SourceMessage[] = []
-  for await (const message of messages) all.push(message)
-  return all
-}
+import { collect, Listener, textMessage } from '../support/reader.ts'
 
 test('missing topics and partitions are named, with the command that creates them', async () => {
   const client = await testClient()

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SourceMessage } from '../../src/formats/message.ts'
 import { endOffsets } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { freshName, freshTopic, testClient, testWriter } from '../support/broker.ts'
-import { textMessage } from '../support/reader.ts'
-
-async function collect(messages: AsyncIterable<SourceMessage>): Promise<SourceMessage[]> {
-  const all: SourceMessage[] = []
-  for await (const message of messages) all.push(message)
-  return all
-}
+import { collect, textMessage } from '../support/reader.ts'
 
 test('a record that is too large is refused with its own error, and the next one is written', async () => {
   const client = await testClient()

@@ -1,10 +1,11 @@
+import assert from 'node:assert/strict'
 import { waitUntil } from '../../src/core/clock.ts'
 import type { LabelstreamError } from '../../src/core/errors.ts'
 import type { Position, SourceMessage } from '../../src/formats/message.ts'
 import type { KafkaClient } from '../../src/kafka/connect.ts'
 import { Reader } from '../../src/kafka/reader.ts'
 import type { ReaderOptions } from '../../src/kafka/reader-contract.ts'
-import { closeAtEnd } from './broker.ts'
+import { closeAtEnd, freshName, testClient } from './broker.ts'
 
 /** Everything that a reader told, for tests. */
 export class Listener {
@@ -80,3 +81,20 @@ export const textMessage = (value: string, key: string | null = null) => ({
   value: Buffer.from(value),
   headers: {},
 })
+
+/** All messages of a scan. */
+export async function collect(messages: AsyncIterable<SourceMessage>): Promise<SourceMessage[]> {
+  const all: SourceMessage[] = []
+  for await (const message of messages) all.push(message)
+  return all
+}
+
+/** A fresh group that has committed this offset of partition 0. */
+export async function groupAt(topic: string, offset: number): Promise<string> {
+  const group = freshName('group')
+  const listener = await Listener.start(await testClient(), { group, topics: [topic] })
+  await listener.until(() => listener.positions.size === 1, 'the position')
+  assert.equal(await listener.reader.commit(listener.epoch, [{ topic, partition: 0, offset }]), 'committed')
+  await listener.reader.close()
+  return group
+}
