@@ -1,9 +1,9 @@
 import { parseAvroSchema } from '../../src/formats/avro-schema.ts'
 import { type WriterSchemas, writerSchemas } from '../../src/formats/avro-value.ts'
-import type { SourceMessage } from '../../src/formats/message.ts'
 import { decodeLabelScores } from '../../src/formats/scores.ts'
 import { committedOffsets, endOffsets } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
+import { collect } from '../support/collect.ts'
 import type { Evidence } from './checker.ts'
 import { commitsOf } from './commits.ts'
 import type { Job } from './job.ts'
@@ -18,8 +18,8 @@ export async function evidenceOf(job: Job): Promise<Evidence> {
   const committed = await committedOffsets(client, job.group, input)
   const ends = await endOffsets(client, input)
   const schemas = schemasOf(job.world)
-  const inputs = await all(job, input)
-  const events = await all(job, scores)
+  const inputs = await collect(readRange(client, input))
+  const events = await collect(readRange(client, scores))
   return {
     mode: job.options.mode,
     lateRequests: job.options.lateRequests === true,
@@ -31,7 +31,7 @@ export async function evidenceOf(job: Job): Promise<Evidence> {
         event: await decodeLabelScores(message.value ?? Buffer.of(), schemas),
       })),
     ),
-    deadLetters: await all(job, deadLetters),
+    deadLetters: await collect(readRange(client, deadLetters)),
     committed,
     commits: await commitsOf(client, job.group, input),
     ends,
@@ -47,10 +47,4 @@ function schemasOf({ registry }: FaultWorld): WriterSchemas {
     return parseAvroSchema(schema ?? '', `schema ${id}`)
   }
   return { ...writerSchemas(), byId }
-}
-
-async function all({ world }: Job, topic: string): Promise<SourceMessage[]> {
-  const messages: SourceMessage[] = []
-  for await (const message of readRange(world.client, topic)) messages.push(message)
-  return messages
 }

@@ -9,6 +9,7 @@ import { assignLanes, laneOf } from '../../src/kafka/lane-assigner.ts'
 import { Lanes, type LanesOptions, whatBecame } from '../../src/kafka/lanes.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { freshName, freshTopic, testClient } from '../support/broker.ts'
+import { collect } from '../support/collect.ts'
 import { Listener, textMessage } from '../support/reader.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
@@ -107,9 +108,8 @@ describe('lanes on a broker', () => {
   }
 
   async function texts({ client, output }: Place): Promise<string[]> {
-    const found: string[] = []
-    for await (const { value } of readRange(client, output)) found.push(String(value))
-    return found.sort()
+    const found = await collect(readRange(client, output))
+    return found.map(({ value }) => String(value)).sort()
   }
 
   test('records and offsets are committed together, and a new owner finds them', async () => {

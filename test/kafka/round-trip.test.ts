@@ -5,7 +5,8 @@ import { waitUntil } from '../../src/core/clock.ts'
 import { committedOffsets, endOffsets } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { freshName, freshTopic, testClient, testWriter } from '../support/broker.ts'
-import { collect, groupAt, Listener, textMessage } from '../support/reader.ts'
+import { collect } from '../support/collect.ts'
+import { groupAt, Listener, textMessage } from '../support/reader.ts'
 
 test('what is written is read: keys, values, headers, null values, in the order of the sends', async () => {
   const client = await testClient()

@@ -5,7 +5,8 @@ import type { SourceMessage } from '../../src/formats/message.ts'
 import { beginningOffsets, endOffsets, withAdmin } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { freshTopic, testClient, testWriter } from '../support/broker.ts'
-import { collect, groupAt, Listener, textMessage } from '../support/reader.ts'
+import { collect } from '../support/collect.ts'
+import { groupAt, Listener, textMessage } from '../support/reader.ts'
 
 async function deleteBefore(topic: string, offset: string): Promise<void> {
   await withAdmin(await testClient(), async (admin) => {

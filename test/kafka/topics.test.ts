@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { checkTopics, createTopics, deleteGroup, endOffsets } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { freshName, freshTopic, testClient, testWriter } from '../support/broker.ts'
-import { collect, Listener, textMessage } from '../support/reader.ts'
+import { collect } from '../support/collect.ts'
+import { Listener, textMessage } from '../support/reader.ts'
 
 test('missing topics and partitions are named, with the command that creates them', async () => {
   const client = await testClient()

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { endOffsets } from '../../src/kafka/admin.ts'
 import { readRange } from '../../src/kafka/read-range.ts'
 import { freshName, freshTopic, testClient, testWriter } from '../support/broker.ts'
-import { collect, textMessage } from '../support/reader.ts'
+import { collect } from '../support/collect.ts'
+import { textMessage } from '../support/reader.ts'
 
 test('a record that is too large is refused with its own error, and the next one is written', async () => {
   const client = await testClient()

@@ -82,13 +82,6 @@ export const textMessage = (value: string, key: string | null = null) => ({
   headers: {},
 })
 
-/** All messages of a scan. */
-export async function collect(messages: AsyncIterable<SourceMessage>): Promise<SourceMessage[]> {
-  const all: SourceMessage[] = []
-  for await (const message of messages) all.push(message)
-  return all
-}
-
 /** A fresh group that has committed this offset of partition 0. */
 export async function groupAt(topic: string, offset: number): Promise<string> {
   const group = freshName('group')
