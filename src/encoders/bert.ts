@@ -20,6 +20,14 @@ export interface ModelParts {
   readonly dropout: (x: Tensor, site: DropoutSite) => Tensor
 }
 
+/** What an encoder reads: integers [batch, sequence]. */
+export interface EncoderInputs {
+  readonly inputIds: Tensor
+  readonly attentionMask: Tensor
+  /** Without it every token is of type 0. */
+  readonly tokenTypeIds?: Tensor
+}
+
 /** The linear layer `name` (its `.weight` [out, in] and `.bias`) of `x` [rows, in]. */
 export function linearLayer(g: GraphBuilder, parts: ModelParts, x: Tensor, name: string): Tensor {
   if (parts.linear !== undefined) return parts.linear(x, name)
@@ -30,16 +38,15 @@ export function linearLayer(g: GraphBuilder, parts: ModelParts, x: Tensor, name:
 const maskedScore = -30_000
 
 /**
- * BERT (Devlin et al. 2018, arXiv:1810.04805) as transformers computes it, every token of type 0.
- * `inputIds` and `attentionMask` are integers [batch, sequence]; the result is [batch * sequence, hidden]:
+ * BERT (Devlin et al. 2018, arXiv:1810.04805) as transformers computes it; without `tokenTypeIds` every token is of
+ * type 0. The inputs are integers [batch, sequence]; the result is [batch * sequence, hidden]:
  * two axes all the way, because Gemm with its bias takes matrices. Computed in the parameters' element type.
  */
 export function bertEncoder(
   g: GraphBuilder,
   config: ModelConfig,
   parts: ModelParts,
-  inputIds: Tensor,
-  attentionMask: Tensor,
+  { inputIds, attentionMask, tokenTypeIds }: EncoderInputs,
 ): Tensor {
   const headSize = config.hiddenSize / config.attentionHeads
   const batchAndSequence = g.shape(inputIds)
@@ -85,7 +92,9 @@ export function bertEncoder(
     const words = lookUp(inputIds, 'bert.embeddings.word_embeddings.weight')
     const table = parts.parameter('bert.embeddings.position_embeddings.weight')
     const positions = g.slice(table, 0, 0, g.slice(batchAndSequence, 0, 1, 2))
-    const types = g.slice(parts.parameter('bert.embeddings.token_type_embeddings.weight'), 0, 0, 1)
+    const typeTable = parts.parameter('bert.embeddings.token_type_embeddings.weight')
+    const types =
+      tokenTypeIds === undefined ? g.slice(typeTable, 0, 0, 1) : g.gather(typeTable, tokenTypeIds, 0)
     const sum = g.reshape(g.add(words, g.add(positions, types)), [-1, config.hiddenSize])
     return parts.dropout(norm(sum, 'bert.embeddings.LayerNorm'), 'hidden')
   })

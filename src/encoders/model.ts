@@ -7,7 +7,7 @@ import type { Tensor } from '../graph/tensor.ts'
 import { activationExtremes } from './activation-ranges.ts'
 import type { ActivationRanges } from './activation-ranges.ts'
 import { bertEncoder, linearLayer } from './bert.ts'
-import type { ModelParts } from './bert.ts'
+import type { EncoderInputs, ModelParts } from './bert.ts'
 import type { ModelConfig } from './config.ts'
 import { constantParts } from './constants.ts'
 import type { Precision } from './constants.ts'
@@ -49,12 +49,12 @@ export const memberConfig = (config: ModelConfig, label: string): ModelConfig =>
   separateEncoders: false,
 })
 
-/** The tensor `output` of a model over `inputIds` and `attentionMask`, integers [batch, sequence]. */
+/** The tensor `output` of a model over its inputs. */
 export function modelOutput(
   g: GraphBuilder,
   config: ModelConfig,
   parts: ModelParts,
-  inputs: { readonly inputIds: Tensor; readonly attentionMask: Tensor },
+  inputs: EncoderInputs,
   output: ModelOutput,
 ): Tensor {
   if (config.separateEncoders) return memberOutputs(g, config, parts, inputs, output)
@@ -68,10 +68,10 @@ export function modelOutput(
         return linearLayer(g, parts, x, name)
       },
     }
-    g.within('encoder', () => bertEncoder(g, config, watched, inputIds, attentionMask))
+    g.within('encoder', () => bertEncoder(g, config, watched, inputs))
     return activationExtremes(g, config, read, attentionMask)
   }
-  const tokens = g.within('encoder', () => bertEncoder(g, config, parts, inputIds, attentionMask))
+  const tokens = g.within('encoder', () => bertEncoder(g, config, parts, inputs))
   const shape = g.concat([g.shape(inputIds), g.integers([config.hiddenSize])], 0)
   const hidden = g.cast(g.reshape(tokens, shape), 'float32')
   if (output === 'hidden') return hidden
@@ -84,7 +84,7 @@ function memberOutputs(
   g: GraphBuilder,
   config: ModelConfig,
   parts: ModelParts,
-  inputs: Parameters<typeof modelOutput>[3],
+  inputs: EncoderInputs,
   output: ModelOutput,
 ): Tensor {
   if (output !== 'logits' && output !== 'activationExtremes') {
@@ -119,8 +119,15 @@ function encoderNames(config: ModelConfig): Set<string> {
 }
 
 /**
- * A model for inference: inputs `input_ids` and `attention_mask`, int32 [batch, sequence], one output named as
- * `output`, float32. The precision is the encoder's; pooling and head are fp32 always. `ranges` are for int8: without
+ * served: int32 inputs `input_ids` and `attention_mask`, the operators that are fastest in this program's ONNX Runtime.
+ * portable: the interface of exported BERT models elsewhere (int64, with `token_type_ids`) and no operator younger than
+ * ONNX 1.15, so that other programs and older runtimes take it.
+ */
+export type GraphForm = 'served' | 'portable'
+
+/**
+ * A model for inference: integer inputs [batch, sequence] as its form says, one output named as `output`, float32. The
+ * precision is the encoder's; pooling and head are fp32 always. `ranges` are for int8: without
  * them a row's numbers depend on its batch. Throws MODEL_CORRUPT naming a missing or mis-shaped tensor, and MODEL_UNSUPPORTED for logits of an encoder that has no head.
  */
 export function modelGraph(
@@ -129,6 +136,7 @@ export function modelGraph(
   output: ModelOutput,
   precision: Precision = 'fp32',
   ranges?: ActivationRanges,
+  form: GraphForm = 'served',
 ): Graph {
   if (output === 'logits' && config.labels.length === 0) {
     throw new LabelstreamError(
@@ -137,23 +145,22 @@ export function modelGraph(
     )
   }
   const g = new GraphBuilder('model')
-  const inputs = {
-    inputIds: g.input('input_ids', 'int32', ['batch', 'sequence']),
-    attentionMask: g.input('attention_mask', 'int32', ['batch', 'sequence']),
-  }
+  const inputs = graphInputs(g, form)
   const stored = resolveWeights(modelParameters(config, output), weights)
   const parts = constantParts(g, stored, precision, encoderNames(config), ranges)
-  g.output(output, modelOutput(g, config, parts, inputs, output))
+  const chosen = form === 'portable' ? { ...parts, attentionInOne: false } : parts
+  g.output(output, modelOutput(g, config, chosen, inputs, output))
   return g.build()
 }
 
+function graphInputs(g: GraphBuilder, form: GraphForm): EncoderInputs {
+  const input = (name: string): Tensor =>
+    g.input(name, form === 'portable' ? 'int64' : 'int32', ['batch', 'sequence'])
+  const inputs = { inputIds: input('input_ids'), attentionMask: input('attention_mask') }
+  return form === 'portable' ? { ...inputs, tokenTypeIds: input('token_type_ids') } : inputs
+}
+
 /** The same as the bytes of an ONNX file. Throws as `modelGraph`. */
-export function buildModelGraph(
-  config: ModelConfig,
-  weights: ReadonlyMap<string, StoredTensor>,
-  output: ModelOutput,
-  precision: Precision = 'fp32',
-  ranges?: ActivationRanges,
-): Uint8Array {
-  return writeOnnx(modelGraph(config, weights, output, precision, ranges))
+export function buildModelGraph(...model: Parameters<typeof modelGraph>): Uint8Array {
+  return writeOnnx(modelGraph(...model))
 }
