@@ -1,8 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
-import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { type ModelDetails, renderCard } from './card.ts'
 import { readChampion } from './champion.ts'
 import type { Decision } from './decision.ts'
@@ -16,6 +14,7 @@ import {
   versionDigest,
 } from './manifest.ts'
 import { modelFolder, versionFolder, versionName } from './names.ts'
+import { writeWholeFolder } from './whole-folder.ts'
 
 export interface VersionSummary {
   readonly version: string
@@ -114,29 +113,12 @@ export async function writeVersion(
   }
   content.set(manifestFile, `${JSON.stringify(manifest, undefined, 2)}\n`)
   const path = versionFolder(modelsFolder, details.name, version)
-  await writeFolder(path, join(modelFolder(modelsFolder, details.name), `.${randomBytes(6).toString('hex')}`), content)
+  // where it stands already it has the same content: its name holds the digest
+  await writeWholeFolder(path, async (folder) => {
+    for (const [file, data] of content) await writeFile(join(folder, file), data, { flush: true })
+  })
   return { version, path, digest }
 }
-
-async function writeFolder(
-  path: string,
-  temporary: string,
-  content: ReadonlyMap<string, Uint8Array | string>,
-): Promise<void> {
-  try {
-    await mkdir(temporary, { recursive: true })
-    for (const [file, data] of content) await writeFile(join(temporary, file), data, { flush: true })
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true })
-    if (isNotEmpty(error)) return
-    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be written: ${messageOf(error)}`, { cause: error })
-  }
-}
-
-/** The target of the rename stands already: its name holds the digest, so it is the same content. */
-const isNotEmpty = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
 
 function digestsOf(content: ReadonlyMap<string, Uint8Array | string>): FileDigests {
   const entries = [...content].map(([file, data]): [string, { sha256: string; sizeBytes: number }] => [
