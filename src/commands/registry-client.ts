@@ -1,8 +1,8 @@
+import { repeatWhile } from '../core/backoff.ts'
 import { asLabelstreamError, type LabelstreamError } from '../core/errors.ts'
 import { readSecret } from '../core/files.ts'
 import { SchemaRegistry } from '../formats/registry.ts'
 import { labelScoresSchemaText } from '../formats/scores.ts'
-import { repeatWhile } from '../kafka/backoff.ts'
 import type { Settings } from '../settings/catalogue.ts'
 
 /** A registry that is being restarted is waited for; one that is not there at all is to be told. */

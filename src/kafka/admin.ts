@@ -1,9 +1,9 @@
 import type { Admin, Cluster } from 'kafkajs'
 import { type KafkaClient, quietly } from './connect.ts'
 import { askForGroup, openCluster, partitionsOf, withCluster } from './cluster.ts'
+import { repeatWhile } from '../core/backoff.ts'
 import { waitUntil } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
-import { repeatWhile } from './backoff.ts'
 import { coordinatorIsMoving, leaderIsMoving, protocolErrorType } from './errors.ts'
 import { topicIdOf } from './topic-id.ts'
 

@@ -1,7 +1,7 @@
+import { backoffMs } from '../core/backoff.ts'
 import { sleep } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import type { Position } from '../formats/message.ts'
-import { backoffMs } from './backoff.ts'
 import { askForGroup, withCluster } from './cluster.ts'
 import type { KafkaClient } from './connect.ts'
 import { coordinatorIsMoving, protocolErrorType } from './errors.ts'

@@ -1,8 +1,8 @@
 import kafkajs, { type Message, type Producer, type RecordMetadata } from 'kafkajs'
+import { backoffMs } from '../core/backoff.ts'
 import { monotonicMs, sleep } from '../core/clock.ts'
 import { type ErrorCode, LabelstreamError } from '../core/errors.ts'
 import type { OutgoingMessage } from '../formats/message.ts'
-import { backoffMs } from './backoff.ts'
 import { partitionsOf, withCluster } from './cluster.ts'
 import { type KafkaClient, quietly } from './connect.ts'
 

@@ -25,10 +25,6 @@ const maxConnections = 128
 const requestTimeoutMs = 5_000
 const maxHeaderBytes = 8_192
 
-/** Whether an address can be reached from this machine only. */
-export const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
-
 /** The page has styles of its own, and nothing else may run or be loaded. */
 const pageHeaders = {
   'content-security-policy':

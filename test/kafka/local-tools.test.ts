@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { backoffMs } from '../../src/kafka/backoff.ts'
+import { backoffMs } from '../../src/core/backoff.ts'
 import { freePorts } from '../../src/kafka/local-ports.ts'
 import { javaMajorVersion, lastLines, runTool } from '../../src/kafka/local-tools.ts'
 import { startOffset } from '../../src/kafka/start-positions.ts'

@@ -1,4 +1,4 @@
-import { monotonicMs, sleep } from '../core/clock.ts'
+import { monotonicMs, sleep } from './clock.ts'
 
 const shortestMs = 50
 const longestMs = 5_000
