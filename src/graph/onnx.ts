@@ -20,6 +20,9 @@ const maxWeightBytes = 2 ** 31 - 2 ** 24
 /** AttributeProto.AttributeType */
 const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const
 
+/** TensorProto.DataLocation */
+const dataLocations = { external: 1 } as const
+
 let cachedModelType: protobuf.Type | undefined
 
 /** `onnx.ModelProto` of schemas/onnx.proto, with field names in camelCase. Read once. */
@@ -43,6 +46,39 @@ export function writeOnnx(graph: Graph): Uint8Array {
       `the weights take ${weightBytes} bytes; one ONNX file holds at most 2 GB`,
     )
   }
+  return encode(graph, tensorProto)
+}
+
+/** An ONNX model file whose large weights lie in a file beside it, and the pieces of that file in their order. */
+export interface SplitOnnx {
+  readonly onnx: Uint8Array
+  readonly weights: readonly Uint8Array[]
+}
+
+/**
+ * The graph as an ONNX model file that names `weightsFile`, a file in its own folder, as the place of its weights:
+ * ONNX Runtime maps that file into memory and holds no second copy. Small tensors stay in the model file, where shape
+ * inference looks for them. The pieces are the graph's own arrays.
+ */
+export function splitOnnx(graph: Graph, weightsFile: string): SplitOnnx {
+  const weights: Uint8Array[] = []
+  let offset = 0
+  const onnx = encode(graph, (tensor) => {
+    if (tensor.data.byteLength < leastOutsideBytes) return tensorProto(tensor)
+    const start = Math.ceil(offset / alignmentBytes) * alignmentBytes
+    weights.push(new Uint8Array(start - offset), tensor.data)
+    offset = start + tensor.data.byteLength
+    return outsideTensorProto(tensor, weightsFile, start)
+  })
+  return { onnx, weights }
+}
+
+/** Tensors of fewer bytes stay in the model file. */
+const leastOutsideBytes = 1_024
+/** A cache line, and a multiple of every element's size. */
+const alignmentBytes = 64
+
+function encode(graph: Graph, initializerProto: (tensor: Initializer) => object): Uint8Array {
   const { irVersion, opsetVersion } = graph.nodes.some(({ op }) => operatorVersions[op] !== undefined)
     ? newer
     : oldest
@@ -58,7 +94,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
       name: graph.name,
       input: graph.inputs.map(valueInfo),
       output: graph.outputs.map(valueInfo),
-      initializer: graph.initializers.map(tensorProto),
+      initializer: graph.initializers.map(initializerProto),
       node: nodeProtos(graph),
     },
   }
@@ -82,6 +118,22 @@ const tensorProto = ({ name, type, shape, data }: Initializer): object => ({
   dataType: elementTypes[type].onnx,
   dims: shape,
   rawData: data,
+})
+
+const outsideTensorProto = (
+  { name, type, shape, data }: Initializer,
+  file: string,
+  offset: number,
+): object => ({
+  name,
+  dataType: elementTypes[type].onnx,
+  dims: shape,
+  dataLocation: dataLocations.external,
+  externalData: [
+    { key: 'location', value: file },
+    { key: 'offset', value: `${offset}` },
+    { key: 'length', value: `${data.byteLength}` },
+  ],
 })
 
 function nodeProtos(graph: Graph): object[] {

@@ -6,25 +6,27 @@ import {
   parseActivationRanges,
 } from '../encoders/activation-ranges.ts'
 import type { ActivationRanges } from '../encoders/activation-ranges.ts'
-import { buildModelGraph } from '../encoders/model.ts'
+import { modelGraph, type GraphForm } from '../encoders/model.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import { readSafetensors } from '../formats/safetensors.ts'
+import type { Graph } from '../graph/builder.ts'
 import type { ConcretePrecision, SessionRequest } from './messages.ts'
 import { readConfig, readVerified } from './model-config.ts'
 
 /**
- * The ONNX bytes of a model folder in one precision. Every file is compared with its expected digest before it is parsed.
+ * The graph of a model folder in one precision. Every file is compared with its expected digest before it is parsed.
  * Throws FILE_UNREADABLE, MODEL_CORRUPT and MODEL_UNSUPPORTED, naming the file.
  */
 export async function buildFromFolder(
   request: Pick<SessionRequest, 'folder' | 'output' | 'expectedDigests'>,
   precision: ConcretePrecision,
-): Promise<{ readonly config: ModelConfig; readonly onnx: Uint8Array }> {
+  form: GraphForm = 'served',
+): Promise<{ readonly config: ModelConfig; readonly graph: Graph }> {
   const { folder, output, expectedDigests } = request
   const config = await readConfig(request)
   const weights = await readVerified(folder, 'model.safetensors', maxWeightBytes, expectedDigests)
   const ranges = precision === 'int8' ? await readRanges(request, config) : undefined
-  return { config, onnx: buildModelGraph(config, readSafetensors(weights), output, precision, ranges) }
+  return { config, graph: modelGraph(config, readSafetensors(weights), output, precision, ranges, form) }
 }
 
 /** Undefined for a folder without: activations are quantised by their own ranges then. */

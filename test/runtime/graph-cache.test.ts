@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { chmod, cp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { sha256, sha256OfFile } from '../../src/core/digest.ts'
 import { packageRoot } from '../../src/core/paths.ts'
+import { splitOnnx, writeOnnx } from '../../src/graph/onnx.ts'
 import { modelGraphOf } from '../../src/runtime/graph-cache.ts'
 import { Inference } from '../../src/runtime/inference.ts'
 import { buildFromFolder } from '../../src/runtime/model-files.ts'
@@ -26,11 +27,17 @@ const pathOf = ({ onnx }: { onnx: Uint8Array | string }): string => {
   return onnx
 }
 
-test('a graph is kept as it was built, and found again without the weights', async () => {
+const weightsOf = (path: string): string => path.replace(/onnx$/, 'weights')
+
+test('a graph is kept as it was built, its large weights beside it, and found again without the model', async () => {
   const request = await subject()
   const first = await modelGraphOf(request, 'fp32')
-  const { onnx } = await buildFromFolder(request, 'fp32')
-  assert.equal(await sha256OfFile(pathOf(first)), sha256(onnx))
+  const { graph } = await buildFromFolder(request, 'fp32')
+  const path = pathOf(first)
+  const { onnx, weights } = splitOnnx(graph, basename(path).replace(/onnx$/, 'weights'))
+  assert.equal(await sha256OfFile(path), sha256(onnx))
+  assert.equal(await sha256OfFile(weightsOf(path)), sha256(Buffer.concat(weights)))
+  assert.ok(onnx.byteLength < writeOnnx(graph).byteLength / 2)
   await rm(join(request.folder, 'model.safetensors'))
   assert.deepEqual(await modelGraphOf(request, 'fp32'), first)
   await assert.rejects(modelGraphOf(request, 'int8'), { code: 'FILE_UNREADABLE' })
@@ -51,7 +58,7 @@ test('a kept graph scores as the one that is built', async () => {
     values.push((await inference.run(windows)).values)
     await inference.close()
   }
-  assert.equal((await readdir(request.graphFolder)).length, 2)
+  assert.equal((await readdir(request.graphFolder)).length, 3)
   assert.deepEqual(values[1], values[0])
   assert.deepEqual(values[2], values[0])
 })
@@ -59,18 +66,18 @@ test('a kept graph scores as the one that is built', async () => {
 test('a damaged graph, a cut one and one without its digest are built again', async () => {
   const request = await subject()
   const path = pathOf(await modelGraphOf(request, 'fp32'))
-  const intact = await readFile(path)
-  const flipped = Buffer.from(intact)
-  flipped[1_000] = (flipped[1_000] ?? 0) ^ 1
-  for (const damage of [
-    () => writeFile(path, flipped),
-    () => writeFile(path, intact.subarray(0, 2_000)),
-    () => rm(path),
-    () => rm(path.replace(/onnx$/, 'sha256')),
-  ]) {
+  const files = [path, weightsOf(path)]
+  const intact = await Promise.all(files.map((file) => readFile(file)))
+  const damages = files.flatMap((file, index) => {
+    const bytes = intact[index] ?? Buffer.alloc(0)
+    const flipped = Buffer.from(bytes)
+    flipped[1_000] = (flipped[1_000] ?? 0) ^ 1
+    return [() => writeFile(file, flipped), () => writeFile(file, bytes.subarray(0, 2_000)), () => rm(file)]
+  })
+  for (const damage of [...damages, () => rm(path.replace(/onnx$/, 'sha256'))]) {
     await damage()
     assert.equal(pathOf(await modelGraphOf(request, 'fp32')), path)
-    assert.ok(intact.equals(await readFile(path)))
+    assert.deepEqual(await Promise.all(files.map((file) => readFile(file))), intact)
   }
 })
 
@@ -93,7 +100,7 @@ test('other files, another output and another precision have graphs of their own
   assert.equal(new Set(places).size, 5)
   const left = (await readdir(request.graphFolder)).filter((name) => name.endsWith('.onnx'))
   assert.deepEqual(left.map((name) => places.indexOf(join(request.graphFolder, name))).sort(), [0, 2, 3, 4])
-  assert.equal((await readdir(request.graphFolder)).length, 8)
+  assert.equal((await readdir(request.graphFolder)).length, 12)
 })
 
 test('where nothing can be kept, or no digest says what the files are, the graph is built', async () => {

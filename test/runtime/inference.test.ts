@@ -10,6 +10,7 @@ import { waitUntil } from '../../src/core/clock.ts'
 import { sha256OfFile } from '../../src/core/digest.ts'
 import { packageRoot } from '../../src/core/paths.ts'
 import { seededRandom } from '../../src/core/random.ts'
+import { writeOnnx } from '../../src/graph/onnx.ts'
 import { padWindows, packWindows } from '../../src/runtime/batch.ts'
 import { Inference } from '../../src/runtime/inference.ts'
 import type { InferenceOptions } from '../../src/runtime/inference.ts'
@@ -50,8 +51,8 @@ test('the values are those of the session itself, for logits and for embeddings'
     ['logits', 3],
     ['embedding', 32],
   ] as const) {
-    const { onnx } = await buildFromFolder({ folder, output, expectedDigests: {} }, 'fp32')
-    const session = await InferenceSession.create(onnx)
+    const { graph } = await buildFromFolder({ folder, output, expectedDigests: {} }, 'fp32')
+    const session = await InferenceSession.create(writeOnnx(graph))
     const { rows, columns, inputIds, attentionMask } = padWindows(packWindows(windows))
     const direct = await session.run({
       input_ids: new Tensor('int32', inputIds, [rows, columns]),
