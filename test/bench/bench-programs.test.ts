@@ -4,7 +4,8 @@ import { growthAxes, growthCells, textsOfLength } from './growth-cells.ts'
 import { type GrowthReport, rowOf } from './growth-report.ts'
 import { latencySvg, latencyTable } from './latency-chart.ts'
 import { fillBlock, grouped, markdownTable } from './page-blocks.ts'
-import { printedJson } from './program.ts'
+import { printedJson, runProgram } from './program.ts'
+import { programCost } from './program-cost.ts'
 import { inTurn, spreadOf } from './rounds.ts'
 import { growthTable, planText, scalePlan } from './scale-plan.ts'
 import { shippedEncoder } from './shipped.ts'
@@ -34,6 +35,13 @@ test('a program may print its JSON alone or last, and one that fails is told of 
     /ended with 3:\nno such model/,
   )
   await assert.rejects(node('console.log("done")'), /printed no JSON/)
+})
+
+test('the cost of a program has the processor time of those that it started', async () => {
+  const busy = 'while (process.cpuUsage().user < 200_000);'
+  const parent = `require('node:child_process').spawnSync(process.execPath, ['-e', '${busy}'])`
+  const { processorSeconds } = await programCost(() => runProgram(process.execPath, ['-e', parent]))
+  assert.ok(processorSeconds >= 0.2, `${processorSeconds} s`)
 })
 
 test('texts have exactly the tokens that were asked for', async () => {

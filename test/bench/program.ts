@@ -18,15 +18,18 @@ export interface ProgramOptions {
   readonly shell?: boolean
 }
 
-/**
- * Runs a program to its end; the JSON document that its stdout is, or that its last line is. Throws with the end of
- * its stderr.
- */
-export async function printedJson(
+interface Words {
+  readonly printed: string
+  /** The last lines of its stderr. */
+  readonly complaints: string
+}
+
+/** Runs a program to its end. Throws with its complaints where that is no good one. */
+export async function runProgram(
   command: string,
   args: readonly string[],
   { env = {}, shell = false }: ProgramOptions = {},
-): Promise<unknown> {
+): Promise<Words> {
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
     shell,
@@ -40,8 +43,18 @@ export async function printedJson(
     child.on('error', reject)
     child.on('close', resolve)
   })
-  const tail = complained.trim().split('\n').slice(-8).join('\n')
-  if (status !== 0) throw new Error(`${command} ended with ${String(status)}:\n${tail}`)
+  const complaints = complained.trim().split('\n').slice(-8).join('\n')
+  if (status !== 0) throw new Error(`${command} ended with ${String(status)}:\n${complaints}`)
+  return { printed, complaints }
+}
+
+/** Runs a program to its end; the JSON document that its stdout is, or that its last line is. Throws as `runProgram`. */
+export async function printedJson(
+  command: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<unknown> {
+  const { printed, complaints } = await runProgram(command, args, options)
   for (const text of [printed, printed.trim().split('\n').at(-1) ?? '']) {
     try {
       return JSON.parse(text)
@@ -49,5 +62,5 @@ export async function printedJson(
       // the other one may be
     }
   }
-  throw new Error(`${command} printed no JSON:\n${tail}`)
+  throw new Error(`${command} printed no JSON:\n${complaints}`)
 }
