@@ -20,12 +20,13 @@ const loaders: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> =
     return [labelsPut, labelsCheck]
   },
   models: async () => {
-    const [models, { modelsImport }] = await Promise.all([
+    const [models, { modelsImport }, { modelsExport }] = await Promise.all([
       import('./models.ts'),
       import('./models-import.ts'),
+      import('./models-export.ts'),
     ])
     const { modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback } = models
-    return [modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback, modelsImport]
+    return [modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback, modelsImport, modelsExport]
   },
   topics: async () => {
     const { topicsCheck, topicsCreate } = await import('./topics.ts')
