@@ -3,29 +3,17 @@ import fc from 'fast-check'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { seededRandom } from '../../src/core/random.ts'
-import { Pipeline } from '../../src/stream/pipeline.ts'
 import type { PipelineTotals } from '../../src/stream/totals.ts'
-import { busyPipeline } from '../support/busy-pipeline.ts'
-import {
-  noMetrics,
-  PretendedReader,
-  pretendedFormats,
-  pretendedScorer,
-  StreamWorld,
-  type PretendedText,
-} from '../support/stream-world.ts'
+import { startBusyPipeline } from '../support/busy-pipeline.ts'
+import { pretendedScorer } from '../support/pretended-model.ts'
+import { type PretendedText, textKind } from '../support/pretended-text.ts'
+import { StreamWorld } from '../support/stream-world.ts'
 
 const texts = (poison: number): fc.Arbitrary<PretendedText[][]> =>
   fc.array(
     fc.array(
       fc.record({
-        kind: fc.oneof(
-          { weight: 40, arbitrary: fc.constant('text' as const) },
-          { weight: 5, arbitrary: fc.constant('long' as const) },
-          { weight: poison, arbitrary: fc.constant('poison' as const) },
-          { weight: 2, arbitrary: fc.constant('badInput' as const) },
-          { weight: 2, arbitrary: fc.constant('tombstone' as const) },
-        ),
+        kind: textKind(poison),
         gap: fc.constantFrom(0, 0, 0, 0, 2),
       }),
       { maxLength: 120 },
@@ -52,18 +40,8 @@ async function scoreAll(
   { crashes, cacheEntries, transactions }: Run,
 ): Promise<{ versions: number; left: number; totals: PipelineTotals }> {
   let scorer = pretendedScorer(world, crashes)
-  const pipeline = await Pipeline.create(
-    { ...busyPipeline, cacheEntries },
-    {
-      writer: transactions ? world.transactions : world.writer,
-      scorer,
-      formats: pretendedFormats(world),
-      metrics: noMetrics,
-      random: world.random.next,
-    },
-  )
-  const reader = new PretendedReader(world, pipeline.handlers)
-  await pipeline.start(reader)
+  const writer = transactions ? world.transactions : world.writer
+  const { pipeline, reader } = await startBusyPipeline(world, scorer, { writer, cacheEntries })
   let versions = 1
   let left = 0
   const swap = (): void => {

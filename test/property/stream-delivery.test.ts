@@ -3,26 +3,15 @@ import fc from 'fast-check'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { seededRandom } from '../../src/core/random.ts'
-import { Pipeline } from '../../src/stream/pipeline.ts'
+import type { Pipeline } from '../../src/stream/pipeline.ts'
 import type { TransactionPort, WriterPort } from '../../src/stream/ports.ts'
-import { busyPipeline } from '../support/busy-pipeline.ts'
-import {
-  noMetrics,
-  PretendedReader,
-  pretendedFormats,
-  pretendedScorer,
-  StreamWorld,
-  type PretendedText,
-} from '../support/stream-world.ts'
+import { startBusyPipeline } from '../support/busy-pipeline.ts'
+import { pretendedScorer } from '../support/pretended-model.ts'
+import { type PretendedText, textKind } from '../support/pretended-text.ts'
+import { StreamWorld } from '../support/stream-world.ts'
 
 const text: fc.Arbitrary<PretendedText> = fc.record({
-  kind: fc.oneof(
-    { weight: 40, arbitrary: fc.constant('text' as const) },
-    { weight: 5, arbitrary: fc.constant('long' as const) },
-    { weight: 1, arbitrary: fc.constant('poison' as const) },
-    { weight: 2, arbitrary: fc.constant('badInput' as const) },
-    { weight: 2, arbitrary: fc.constant('tombstone' as const) },
-  ),
+  kind: textKind(1),
   gap: fc.oneof(
     { weight: 9, arbitrary: fc.constant(0) },
     { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }) },
@@ -40,27 +29,12 @@ const interruption = fc.record({
   ),
 })
 
-async function startPipeline(
+const startPipeline = (
   world: StreamWorld,
   crashes: number,
   writer: WriterPort | TransactionPort = world.writer,
   cacheEntries = 0,
-) {
-  const scorer = pretendedScorer(world, crashes)
-  const pipeline = await Pipeline.create(
-    { ...busyPipeline, cacheEntries },
-    {
-      writer,
-      scorer,
-      formats: pretendedFormats(world),
-      metrics: noMetrics,
-      random: world.random.next,
-    },
-  )
-  const reader = new PretendedReader(world, pipeline.handlers)
-  await pipeline.start(reader)
-  return { pipeline, reader }
-}
+) => startBusyPipeline(world, pretendedScorer(world, crashes), { writer, cacheEntries })
 
 type Interruption = typeof interruption extends fc.Arbitrary<infer Value> ? Value : never
 

@@ -7,7 +7,7 @@ import { ExactlyOnce, type TransactionLimits } from '../../src/stream/exactly-on
 import { type OutgoingBatch, OutputPlan } from '../../src/stream/output-plan.ts'
 import { InFlightMessage, PartitionStream } from '../../src/stream/partition-stream.ts'
 import type { TransactionPort } from '../../src/stream/ports.ts'
-import { noMetrics } from '../support/stream-world.ts'
+import { noMetrics } from '../support/no-metrics.ts'
 
 interface Transaction {
   readonly lane: number

@@ -4,8 +4,8 @@ import { after, describe, test } from 'node:test'
 import { LabelstreamError } from '../../src/core/errors.ts'
 import { Pipeline } from '../../src/stream/pipeline.ts'
 import type { InferenceResult, Scorer, ScoresToEncode } from '../../src/stream/ports.ts'
+import { noMetrics } from '../support/no-metrics.ts'
 import { sourceMessage } from '../support/source-message.ts'
-import { noMetrics } from '../support/stream-world.ts'
 
 /** A model whose batches are answered by hand, with its own number as every logit. */
 class HandModel implements Scorer {

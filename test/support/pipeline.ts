@@ -11,7 +11,7 @@ import type {
   ScoresToEncode,
   WriterPort,
 } from '../../src/stream/ports.ts'
-import { noMetrics } from './stream-world.ts'
+import { noMetrics } from './no-metrics.ts'
 
 export const pipelineOptions: PipelineOptions = {
   topics: { scores: 'scores', deadLetters: 'dead-letters' },
