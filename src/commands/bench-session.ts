@@ -1,6 +1,7 @@
 import { type Model, openModel } from '../models/folder.ts'
 import { sortedBatches } from '../runtime/sorted-run.ts'
 import type { Settings } from '../settings/catalogue.ts'
+import type { TokenizedWindows } from '../stream/ports.ts'
 import { Serving, type ServingOptions } from '../stream/serving.ts'
 import type { CommandContext } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
@@ -43,14 +44,13 @@ export async function bareSession(
   const plan = await processPlanOf(settings, context.log, model)
   const served = { ...servingOptionsOf(settings, context.log), ...plan }
   const one = { ...served, processes: 1, threads: served.processes * served.threads }
-  const first = await withServing(model, one, async ({ inference, scorer }) => {
+  const { tokenized, ...first } = await withServing(model, one, async ({ inference, scorer }) => {
+    const tokenized = await scorer.tokenizer.tokenize(texts)
     const { provider, precision } = inference.info
-    return { session: await measured(inference, scorer, texts), provider, precision }
+    return { session: await measured(inference, tokenized), tokenized, provider, precision }
   })
   if (served.processes === 1) return { ...first, asServed: first.session }
-  const asServed = await withServing(model, served, ({ inference, scorer }) =>
-    measured(inference, scorer, texts),
-  )
+  const asServed = await withServing(model, served, ({ inference }) => measured(inference, tokenized))
   return { ...first, asServed }
 }
 
@@ -68,14 +68,12 @@ async function withServing<T>(
   }
 }
 
-/** Tokenised before the clock starts, sorted by exact length, in batches of the budget that was fastest on a sample. */
+/** Texts sorted by exact length, in batches of the token budget that was fastest on a sample. */
 async function measured(
   inference: Serving['inference'],
-  { tokenizer }: Serving['scorer'],
-  texts: readonly string[],
+  texts: readonly TokenizedWindows[],
 ): Promise<BareFigures> {
-  const tokenized = await tokenizer.tokenize(texts)
-  const windows = tokenized.flatMap((text) => text.windows)
+  const windows = texts.flatMap((text) => text.windows)
   const sample = everyNth(windows, Math.max(1, Math.floor(windows.length / trialTexts)))
   const measure = async (items: readonly Int32Array[], budgetTokens: number) => {
     const batches = sortedBatches(
