@@ -20,13 +20,15 @@ const loaders: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> =
     return [labelsPut, labelsCheck]
   },
   models: async () => {
-    const [models, { modelsImport }, { modelsExport }] = await Promise.all([
+    const [models, { modelsImport }, { modelsPull }, { modelsExport }] = await Promise.all([
       import('./models.ts'),
       import('./models-import.ts'),
+      import('./models-pull.ts'),
       import('./models-export.ts'),
     ])
     const { modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback } = models
-    return [modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback, modelsImport, modelsExport]
+    const stored = [modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback]
+    return [...stored, modelsImport, modelsPull, modelsExport]
   },
   topics: async () => {
     const { topicsCheck, topicsCreate } = await import('./topics.ts')

@@ -1,18 +1,23 @@
 import { importModel } from '../models/import.ts'
 import { goldenTexts } from '../models/golden.ts'
 import { LabelstreamError } from '../core/errors.ts'
-import type { CommandSpec } from './command.ts'
+import type { CommandOption, CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { numberOption, requiredOption } from './output.ts'
+import { numberOption, optionalOption, requiredOption } from './output.ts'
+
+export const thresholdOption: CommandOption = {
+  flags: '--threshold <number>',
+  help: 'score from which a label is decided, uncalibrated (default: as its decision.json says, else 0.5)',
+}
 
 export const modelsImport: CommandSpec = {
   name: 'models import',
-  summary: 'take a multi-label classifier that transformers saved as a new version',
+  summary: 'take a multi-label classifier that transformers saved, or an exported version, as a new version',
   arguments: '<folder>',
   options: [
     { flags: '--name <name>', help: 'name of the model', required: true },
-    { flags: '--licence <spdx>', help: "SPDX name of the model's licence", required: true },
-    { flags: '--threshold <number>', help: 'score from which a label is decided (default 0.5)' },
+    { flags: '--licence <spdx>', help: "SPDX name of the model's licence, where the folder does not say it" },
+    thresholdOption,
   ],
   settings: ['models.folder'],
   run: async (context, [folder], options) => {
@@ -22,8 +27,8 @@ export const modelsImport: CommandSpec = {
     const imported = await importModel(folder, {
       name,
       modelsFolder: modelsFolderOf(context.settings),
-      licence: requiredOption(options, 'licence'),
-      ...(threshold === undefined ? {} : { threshold }),
+      licence: optionalOption(options, 'licence'),
+      threshold,
       goldenTexts,
     })
     context.printJson({ name, ...imported })

@@ -40,6 +40,7 @@ export const errorTable = {
   BROKER_UNREACHABLE: retry('No broker answered.'),
   BROKER_ERROR: retry('A broker refused or dropped a request.'),
   REGISTRY_UNREACHABLE: retry('The schema registry did not answer.'),
+  HUB_UNREACHABLE: retry('The model hub did not answer.'),
 
   INFERENCE_CRASHED: restart('The inference process ended unexpectedly.'),
   INFERENCE_HUNG: restart('The inference process did not answer in time.'),
@@ -61,6 +62,7 @@ export const errorTable = {
   RECORDS_CORRUPT: refuse('Records of a topic cannot be decoded.'),
   AUTHENTICATION_FAILED: refuse('The broker did not accept the credentials.'),
   REGISTRY_REFUSED: refuse('The schema registry refused the request.'),
+  HUB_REFUSED: refuse('The model hub refused the request.'),
   DATA_INVALID: refuse('The data cannot be used.'),
   DATA_GONE: refuse('Rows that a data manifest names are no longer there as they were.'),
   FILE_UNREADABLE: refuse('A file cannot be read or written.'),

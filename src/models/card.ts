@@ -27,6 +27,11 @@ export function renderCard(details: ModelDetails, decision: Decision, digest: st
     ...(details.base === undefined
       ? []
       : [`| base encoder | ${details.base.name} (\`${details.base.digest.slice(0, 12)}\`) |`]),
+    ...(details.source === undefined
+      ? []
+      : [
+          `| source | ${details.source.hub}/${details.source.repository} at \`${details.source.commit.slice(0, 12)}\` |`,
+        ]),
     `| strategy | ${details.strategy} |`,
     `| longest window | ${details.maxTokens} tokens |`,
     `| licence | ${details.licence} |`,

@@ -1,55 +1,56 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
-import { readModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { resolveWeights } from '../encoders/weights.ts'
 import { readSafetensors } from '../formats/safetensors.ts'
-import { plainDecision } from './decision.ts'
-import { decideAll, scoresByLabel } from './score-matrix.ts'
+import { type Decision, parseDecision, plainDecision } from './decision.ts'
+import { goldenOf } from './golden.ts'
+import { filesToImport, licenceMissing, readClassifierConfig, versionFiles } from './importable.ts'
+import type { ClassifierManifest } from './manifest.ts'
+import { decideAll } from './score-matrix.ts'
+import { int8DecisionFile } from './served-precision.ts'
 import { TextRunner, type TextRunnerOptions, defaultTextRunner } from './text-runner.ts'
-import { tokenizerFileNames } from './tokenizer-files.ts'
 import { type WrittenVersion, writeVersion } from './versions.ts'
 
 export interface ImportOptions {
   readonly name: string
   readonly modelsFolder: string
-  /** SPDX name of the model's licence; the folder does not say it. */
-  readonly licence: string
-  /** Score from which a label is decided; scores are taken as they are, uncalibrated. */
-  readonly threshold?: number
-  /** Longest window in tokens; the encoder's own limit by default. */
+  /** SPDX name of the model's licence; a folder of transformers does not say it, an exported version does. */
+  readonly licence?: string | undefined
+  /** Score from which a label is decided, uncalibrated; without it as decision.json says, or 0.5. */
+  readonly threshold?: number | undefined
+  /** Longest window in tokens; by default the version's, else the encoder's own limit. */
   readonly maxTokens?: number
   /** Texts whose scores are recorded, so that a served model can be checked. */
   readonly goldenTexts: readonly string[]
   readonly runner?: TextRunnerOptions
+  /** Where the folder was fetched from. */
+  readonly source?: ClassifierManifest['source']
 }
 
 /**
- * Takes a folder that transformers saved (`save_pretrained` of a sequence classifier with safetensors) as a new
- * version. The files are copied as they are.
+ * Takes a folder that transformers saved (`save_pretrained` of a sequence classifier with safetensors), or one that
+ * `exportModel` wrote, as a new version. The files are copied as they are; an exported version keeps its decisions and
+ * what its manifest says about it.
  * Throws MODEL_UNSUPPORTED for a model that has no labels or another format, MODEL_CORRUPT for tensors that are
- * missing or do not fit, FILE_UNREADABLE.
+ * missing or do not fit, FILE_UNREADABLE, USAGE without a licence.
  */
 export async function importModel(folder: string, options: ImportOptions): Promise<WrittenVersion> {
-  const source = resolve(folder)
-  const files = await readModelFiles(source)
-  const config = readModelConfig(parseConfig(files.get('config.json'), source))
-  if (config.labels.length === 0) {
-    throw new LabelstreamError('MODEL_UNSUPPORTED', `${source} is an encoder without a classifier: it has no labels`)
-  }
-  if (config.problemType !== undefined && config.problemType !== 'multi_label_classification') {
-    throw new LabelstreamError(
-      'MODEL_UNSUPPORTED',
-      `${source} was trained for ${config.problemType}; its scores are no independent label scores`,
-    )
-  }
+  const place = resolve(folder)
+  const { manifest, files: found } = versionFiles(await readModelFiles(place), place)
+  const licence = options.licence ?? manifest?.licence
+  if (licence === undefined) throw licenceMissing(place)
+  const files = new Map(found)
+  const config = readClassifierConfig(textOf(files, 'config.json'), place)
   // Every tensor is there and fits, before anything is written.
-  resolveWeights(modelParameters(config, 'logits'), readSafetensors(files.get('model.safetensors') ?? new Uint8Array()))
-  const maxTokens = Math.min(options.maxTokens ?? config.maxPositions, config.maxPositions)
-  const decision = plainDecision(config.labels, options.threshold)
+  const weights = readSafetensors(files.get('model.safetensors') ?? new Uint8Array())
+  resolveWeights(modelParameters(config, 'logits'), weights)
+  const longest = options.maxTokens ?? manifest?.maxTokens ?? config.maxPositions
+  const maxTokens = Math.min(longest, config.maxPositions)
+  const decision = decisionFrom(files, config.labels, options.threshold, place)
   const runner = await TextRunner.start(
-    { folder: source, fileDigests: {}, maxTokens },
+    { folder: place, fileDigests: {}, maxTokens },
     'logits',
     options.runner ?? defaultTextRunner,
   )
@@ -57,13 +58,12 @@ export async function importModel(folder: string, options: ImportOptions): Promi
   const { scores } = decideAll(decision, values)
   return writeVersion(options.modelsFolder, {
     details: {
+      ...(manifest ?? { strategy: 'imported', hyperparameters: {}, metrics: {} }),
       name: options.name,
-      licence: options.licence,
+      licence,
       maxTokens,
-      strategy: 'imported',
-      hyperparameters: {},
-      metrics: {},
-      golden: options.goldenTexts.map((text, row) => ({ text, scores: scoresByLabel(config.labels, scores, row) })),
+      golden: goldenOf(config.labels, options.goldenTexts, scores),
+      ...(options.source === undefined ? {} : { source: options.source }),
     },
     decision,
     files,
@@ -71,27 +71,35 @@ export async function importModel(folder: string, options: ImportOptions): Promi
   })
 }
 
+/** The folder's own decisions, unless one threshold is asked for. Takes what is decided anew out of `files`. */
+function decisionFrom(
+  files: Map<string, Uint8Array>,
+  labels: readonly string[],
+  threshold: number | undefined,
+  place: string,
+): Decision {
+  const text = textOf(files, 'decision.json')
+  files.delete('decision.json')
+  if (threshold !== undefined || text === '') {
+    files.delete(int8DecisionFile)
+    return plainDecision(labels, threshold)
+  }
+  const path = `${place}/decision.json`
+  const decision = parseDecision(text, path)
+  const same =
+    decision.labels.length === labels.length && decision.labels.every(({ label }, at) => label === labels[at])
+  if (same) return decision
+  throw new LabelstreamError('MODEL_CORRUPT', `${path} has other labels than config.json, or in another order`)
+}
+
 async function readModelFiles(folder: string): Promise<Map<string, Uint8Array>> {
   const present = await readdir(folder).catch((error: unknown) => {
     throw new LabelstreamError('FILE_UNREADABLE', `${folder} cannot be read`, { cause: error })
   })
-  for (const file of ['config.json', 'tokenizer.json', 'model.safetensors']) {
-    if (present.includes(file)) continue
-    const hint = file === 'model.safetensors' ? ': save it with save_pretrained(…, safe_serialization=True)' : ''
-    throw new LabelstreamError('MODEL_UNSUPPORTED', `${folder} has no ${file}${hint}`)
-  }
-  const wanted = ['config.json', 'model.safetensors', ...tokenizerFileNames]
   const files = new Map<string, Uint8Array>()
-  for (const file of wanted.filter((name) => present.includes(name))) {
-    files.set(file, await readFile(join(folder, file)))
-  }
+  for (const file of filesToImport(present, folder)) files.set(file, await readFile(join(folder, file)))
   return files
 }
 
-function parseConfig(bytes: Uint8Array | undefined, folder: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes))
-  } catch (error) {
-    throw new LabelstreamError('MODEL_CORRUPT', `${folder}/config.json is not valid JSON`, { cause: error })
-  }
-}
+const textOf = (files: ReadonlyMap<string, Uint8Array>, file: string): string =>
+  new TextDecoder().decode(files.get(file))

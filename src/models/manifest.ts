@@ -41,6 +41,8 @@ const classifierSchema = z.object({
   /** Longest window in tokens, [CLS] and [SEP] included. */
   maxTokens: z.int().min(3),
   base: z.object({ name: z.string(), digest: z.string() }).optional(),
+  /** The repository of a model hub that the files were fetched from. */
+  source: z.object({ hub: z.string(), repository: z.string(), commit: z.string() }).optional(),
   strategy: z.string(),
   seed: z.int().optional(),
   hyperparameters: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),

@@ -6,13 +6,17 @@ const topic = z
   .regex(/^[\w.-]{1,249}$/, 'a topic name: letters, digits, dot, underscore and hyphen, at most 249')
 const path = z.string()
 const pointer = z.string().regex(/^(\/[^/]*)*$/, 'a JSON pointer such as /text')
+const withoutUser = (address: string): boolean =>
+  !URL.canParse(address) || (new URL(address).username === '' && new URL(address).password === '')
 const registryAddress = z
   .union([z.literal(''), z.url({ protocol: /^https?$/ })])
   .refine(
-    (address) =>
-      !URL.canParse(address) || (new URL(address).username === '' && new URL(address).password === ''),
+    withoutUser,
     'an address without user and password: they go into registry.username and registry.passwordFile',
   )
+const hubAddress = z
+  .url({ protocol: /^https?$/ })
+  .refine(withoutUser, 'an address without user and password: a token goes into models.hubTokenFile')
 const milliseconds = (min: number, max: number) => z.int().min(min).max(max)
 const megabyte = 1_048_576
 
@@ -82,6 +86,14 @@ export const catalogue = {
   'models.pollMs': setting(milliseconds(0, 3_600_000), {
     default: 1_000,
     help: 'How often `run` looks whether another version of its model was promoted, to serve that one; 0: never. A model named with its version stays.',
+  }),
+  'models.hubUrl': setting(hubAddress, {
+    default: 'https://huggingface.co',
+    help: 'Hub that `models pull` fetches from: Hugging Face or one with its API. https; plain http for loopback alone.',
+  }),
+  'models.hubTokenFile': setting(path, {
+    default: '',
+    help: 'File with a token for private models; it goes to the hub alone, never to where a download is redirected.',
   }),
   delivery: setting(z.enum(['at-least-once', 'exactly-once']), {
     default: 'at-least-once',

@@ -1,0 +1,63 @@
+import { LabelstreamError } from '../core/errors.ts'
+import { readSecret } from '../core/files.ts'
+import { goldenTexts } from '../models/golden.ts'
+import { Hub, parseRepository } from '../models/hub.ts'
+import { pullModel } from '../models/pull.ts'
+import type { CommandContext, CommandSpec } from './command.ts'
+import { modelsFolderOf } from './models-folder.ts'
+import { thresholdOption } from './models-import.ts'
+import { numberOption, optionalOption, requiredOption } from './output.ts'
+import { ProgressBar } from './progress.ts'
+
+export const modelsPull: CommandSpec = {
+  name: 'models pull',
+  summary: 'fetch a multi-label classifier from a model hub as a new version',
+  arguments: '<repository[@revision]>',
+  options: [
+    { flags: '--name <name>', help: 'name of the model', required: true },
+    {
+      flags: '--licence <spdx>',
+      help: "SPDX name of the model's licence (default: as the repository's card says)",
+    },
+    thresholdOption,
+  ],
+  settings: ['models.folder', 'models.hubUrl', 'models.hubTokenFile'],
+  examples: [
+    'labelstream models pull owner/name --name mine',
+    'labelstream models pull owner/name@v1.2 --name mine --models-hub-token-file ./token',
+  ],
+  run: async (context, [place], options) => {
+    if (place === undefined) throw new LabelstreamError('USAGE', 'the repository is missing')
+    const repository = parseRepository(place)
+    const threshold = numberOption(options, 'threshold', { min: 0, max: 1 })
+    const name = requiredOption(options, 'name')
+    const hub = hubOf(context)
+    const progress = new ProgressBar(context.log)
+    const pulled = await pullModel(hub, repository, {
+      name,
+      modelsFolder: modelsFolderOf(context.settings),
+      licence: optionalOption(options, 'licence'),
+      threshold,
+      goldenTexts,
+      onProgress: ({ file, bytes, total }) => {
+        progress.update({ phase: 'fetch', done: bytes, total, detail: file })
+      },
+    }).finally(() => {
+      progress.close()
+    })
+    context.printJson({ name, ...pulled })
+    const { source, version, path } = pulled
+    context.print(`${source.repository} at ${source.commit} of ${source.hub}`)
+    context.print(`${name}@${version}: ${path}\nserve it: labelstream models promote ${name}@${version}`)
+  },
+}
+
+/** The hub that the settings name. Throws SETTING_INVALID, FILE_UNREADABLE. */
+function hubOf({ settings, interrupted }: CommandContext): Hub {
+  const tokenFile = settings['models.hubTokenFile']
+  return new Hub({
+    url: settings['models.hubUrl'],
+    signal: interrupted,
+    ...(tokenFile === '' ? {} : { token: readSecret('models.hubTokenFile', tokenFile) }),
+  })
+}

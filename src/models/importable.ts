@@ -1,0 +1,97 @@
+import { sha256 } from '../core/digest.ts'
+import { LabelstreamError } from '../core/errors.ts'
+import { activationRangesFile } from '../encoders/activation-ranges.ts'
+import { type ModelConfig, readModelConfig } from '../encoders/config.ts'
+import { type ClassifierManifest, manifestFile, parseManifest } from './manifest.ts'
+import { int8DecisionFile } from './served-precision.ts'
+import { tokenizerFileNames } from './tokenizer-files.ts'
+
+/** Weights in the one format that is read. */
+const weightsFile = 'model.safetensors'
+const needed: readonly string[] = ['config.json', 'tokenizer.json', weightsFile]
+const alsoRead: readonly string[] = [
+  ...tokenizerFileNames,
+  'decision.json',
+  manifestFile,
+  // only as parts of a version of this program: its manifest names them
+  int8DecisionFile,
+  activationRangesFile,
+]
+
+/**
+ * The files of a classifier's folder that an import takes, of those `present`; nothing else of it is read, and nothing
+ * that could run. Throws MODEL_UNSUPPORTED naming `place` and what is missing.
+ */
+export function filesToImport(present: readonly string[], place: string): string[] {
+  for (const file of needed) {
+    if (present.includes(file)) continue
+    const hint = file === weightsFile ? ': save it with save_pretrained(…, safe_serialization=True)' : ''
+    throw new LabelstreamError('MODEL_UNSUPPORTED', `${place} has no ${file}${hint}`)
+  }
+  return [...new Set([...needed, ...alsoRead])].filter((file) => present.includes(file))
+}
+
+/** The licence must be known: whoever serves a model is bound by it. */
+export const licenceMissing = (place: string): LabelstreamError =>
+  new LabelstreamError('USAGE', `--licence is missing: ${place} does not say what it is`)
+
+/**
+ * What config.json says about a classifier with independent labels. Throws MODEL_CORRUPT, and MODEL_UNSUPPORTED for
+ * anything else, naming `place`.
+ */
+export function readClassifierConfig(text: string, place: string): ModelConfig {
+  const config = readModelConfig(parseConfig(text, place))
+  if (config.labels.length === 0) {
+    throw new LabelstreamError(
+      'MODEL_UNSUPPORTED',
+      `${place} is an encoder without a classifier: it has no labels`,
+    )
+  }
+  if (config.problemType !== undefined && config.problemType !== 'multi_label_classification') {
+    throw new LabelstreamError(
+      'MODEL_UNSUPPORTED',
+      `${place} was trained for ${config.problemType}; its scores are no independent label scores`,
+    )
+  }
+  return config
+}
+
+/**
+ * The manifest among `files` where it is one of this program, and the files that belong to the version: all that
+ * it names, each as it says. Without such a manifest, all but those that only a version has. Throws MODEL_CORRUPT naming
+ * the file that differs.
+ */
+export function versionFiles(
+  files: ReadonlyMap<string, Uint8Array>,
+  place: string,
+): { readonly manifest?: ClassifierManifest; readonly files: ReadonlyMap<string, Uint8Array> } {
+  const manifest = ownManifest(files.get(manifestFile), place)
+  const ownParts: readonly string[] = [manifestFile, int8DecisionFile, activationRangesFile]
+  if (manifest === undefined) {
+    return { files: new Map([...files].filter(([file]) => !ownParts.includes(file))) }
+  }
+  const named = [...files].filter(([file]) => Object.hasOwn(manifest.files, file))
+  for (const [file, bytes] of named) {
+    if (sha256(bytes) === manifest.files[file]?.sha256) continue
+    throw new LabelstreamError('MODEL_CORRUPT', `${place}/${file} differs from ${manifestFile}`)
+  }
+  return { manifest, files: new Map(named) }
+}
+
+function ownManifest(bytes: Uint8Array | undefined, place: string): ClassifierManifest | undefined {
+  if (bytes === undefined) return undefined
+  const text = new TextDecoder().decode(bytes)
+  // other programs have files of this name, too
+  if (!/"kind":\s*"(classifier|encoder)"/.test(text)) return undefined
+  const manifest = parseManifest(text, `${place}/${manifestFile}`)
+  if (manifest.kind === 'classifier') return manifest
+  throw new LabelstreamError('MODEL_UNSUPPORTED', `${place} is an encoder without a classifier: it has no labels`)
+}
+
+function parseConfig(text: string, place: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new LabelstreamError('MODEL_CORRUPT', `${place}/config.json is not valid JSON`, { cause: error })
+  }
+}
