@@ -13,6 +13,8 @@ interface Pending {
 
 /** A vocabulary takes about 30 MB. A thread that needs more than this ends alone, without a limit the program would. */
 const maxHeapMb = 256
+/** What a batch of texts leaves behind is garbage at once: a larger nursery would only be memory, 10 MB of it. */
+const maxNurseryMb = 8
 
 /** One tokenising thread from start to end. When it ends, everything it had not answered rejects. */
 export class TokenizerThread {
@@ -27,7 +29,7 @@ export class TokenizerThread {
   constructor(data: TokenizerWorkerData) {
     this.#worker = new Worker(siblingModule(import.meta.url, 'tokenizer-worker'), {
       workerData: data,
-      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
+      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb, maxYoungGenerationSizeMb: maxNurseryMb },
     })
     this.ready = new Promise((resolve, reject) => {
       this.#started = { resolve, reject }
