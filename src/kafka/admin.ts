@@ -160,6 +160,28 @@ export function endOffsets(client: KafkaClient, topic: string): Promise<Partitio
   )
 }
 
+/**
+ * By partition the first offset whose record's timestamp is that time or later; one past the last where there is none.
+ * Throws TOPIC_MISSING and what `withCluster` throws.
+ */
+export function offsetsSince(
+  client: KafkaClient,
+  topic: string,
+  timestampMs: number,
+): Promise<PartitionOffsets> {
+  return withCluster(client, [topic], `listing offsets of topic ${topic}`, async (cluster) => {
+    const end = await listOffsets(cluster, topic, 'end')
+    const found = await listOffsets(cluster, topic, timestampMs)
+    return new Map(
+      [...end].map(([partition, last]) => [partition, foundOrNone(found.get(partition)) ?? last]),
+    )
+  })
+}
+
+/** Kafka says -1 where no record is as late. */
+const foundOrNone = (offset: number | undefined): number | undefined =>
+  offset === undefined || offset < 0 ? undefined : offset
+
 /** What there is of a topic now. */
 export interface TopicExtent {
   /** undefined where the broker knows no ids. */
@@ -184,16 +206,21 @@ export function topicExtent(client: KafkaClient, topic: string): Promise<TopicEx
 
 const leaderPatienceMs = 15_000
 
-/** As `beginningOffsets` and `endOffsets`, on an open cluster. A leader that is being chosen is waited for. */
+/**
+ * As `beginningOffsets` and `endOffsets`, on an open cluster, or by time in milliseconds: -1 where nothing is as late.
+ * A leader that is being chosen is waited for.
+ */
 export async function listOffsets(
   cluster: Cluster,
   topic: string,
-  which: 'beginning' | 'end',
+  which: 'beginning' | 'end' | number,
 ): Promise<PartitionOffsets> {
   const partitions = partitionsOf(cluster, topic).map((partition) => ({ partition }))
+  const wanted =
+    typeof which === 'number' ? { fromTimestamp: which } : { fromBeginning: which === 'beginning' }
   const ask = async () => {
     try {
-      return await cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning: which === 'beginning' }])
+      return await cluster.fetchTopicsOffset([{ topic, partitions, ...wanted }])
     } catch (error) {
       // the repetition is to ask the next leader
       if (leaderIsMoving(error)) await cluster.refreshMetadata()

@@ -3,10 +3,15 @@ import { LabelstreamError } from '../core/errors.ts'
 import { type KafkaClient, quietly } from './connect.ts'
 import { topicMissing } from './errors.ts'
 
+export interface ClusterOptions {
+  /** Offsets up to the high watermark: records of open transactions count. */
+  readonly readUncommitted?: boolean
+}
+
 /**
  * Opens kafkajs's cluster object, which can fetch and list offsets without joining a group, and closes it
  * after `work`. kafkajs hands it only to partition assigners, so a consumer is made for the sake of its
- * assigner; its group id is never sent. Offsets it lists are those a read_committed consumer sees.
+ * assigner; its group id is never sent. Offsets it lists are those a read_committed consumer sees, unless told otherwise.
  * Throws as KafkaClient.connect does, TOPIC_MISSING, ACCESS_DENIED, BROKER_ERROR.
  */
 export async function withCluster<T>(
@@ -14,8 +19,9 @@ export async function withCluster<T>(
   topics: readonly string[],
   doing: string,
   work: (cluster: Cluster) => Promise<T>,
+  options: ClusterOptions = {},
 ): Promise<T> {
-  const opened = await openCluster(client, topics, doing)
+  const opened = await openCluster(client, topics, doing, options)
   try {
     return await client.answered(work(opened.cluster), doing)
   } catch (error) {
@@ -30,11 +36,13 @@ export async function openCluster(
   client: KafkaClient,
   topics: readonly string[],
   doing: string,
+  { readUncommitted = false }: ClusterOptions = {},
 ): Promise<{ readonly cluster: Cluster; close(): Promise<void> }> {
   let captured: Cluster | undefined
   const consumer = client.open().consumer({
     groupId: 'labelstream-no-group',
     allowAutoTopicCreation: false,
+    readUncommitted,
     partitionAssigners: [
       (config) => {
         captured = config.cluster

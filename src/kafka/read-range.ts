@@ -14,6 +14,8 @@ export interface RangeOptions {
   readonly from?: PartitionOffsets | undefined
   /** One past the last offset per partition. Default: the end offsets at the start of the scan. */
   readonly to?: PartitionOffsets | undefined
+  /** Nothing but these offsets, per partition and ascending; what lies between them is not fetched. */
+  readonly only?: ReadonlyMap<number, readonly number[]> | undefined
 }
 
 /** What one fetch of one partition brings; kafkajs declares it as any. */
@@ -48,12 +50,13 @@ export async function* readRange(
   const opened = await openCluster(client, [topic], `reading topic ${topic}`)
   try {
     const { cluster } = opened
-    const beginning = await listOffsets(cluster, topic, 'beginning')
     const end = options.to ?? (await listOffsets(cluster, topic, 'end'))
     for (const partition of partitionsOf(cluster, topic)) {
-      const first = beginning.get(partition) ?? 0
+      const only = options.only === undefined ? undefined : (options.only.get(partition) ?? [])
+      // in its turn: retention goes on while the partitions before it are read
+      const first = (await listOffsets(cluster, topic, 'beginning')).get(partition) ?? 0
       const from = Math.max(options.from?.get(partition) ?? first, first)
-      yield* readPartition(client, cluster, { topic, partition, from, to: end.get(partition) ?? 0 })
+      yield* readPartition(client, cluster, { topic, partition, from, to: end.get(partition) ?? 0, only })
     }
   } catch (error) {
     throw client.error(error, { doing: `reading topic ${topic}`, topic })
@@ -67,6 +70,7 @@ interface PartitionRange {
   readonly partition: number
   readonly from: number
   readonly to: number
+  readonly only: readonly number[] | undefined
 }
 
 async function* readPartition(
@@ -74,9 +78,18 @@ async function* readPartition(
   cluster: Cluster,
   range: PartitionRange,
 ): AsyncGenerator<SourceMessage, void, undefined> {
-  const { topic, partition, to } = range
-  let offset = range.from
-  let maxBytes = smallestFetchBytes
+  const { topic, partition, to, only } = range
+  const smallest = only === undefined ? smallestFetchBytes : smallestFetchBytes / 16
+  const isWanted = only === undefined ? () => true : memberOf(only)
+  let place = 0
+  /** The next wanted offset that is not below this one. */
+  const wantedFrom = (offset: number): number => {
+    if (only === undefined) return offset
+    while ((only[place] ?? Infinity) < offset) place++
+    return only[place] ?? to
+  }
+  let offset = wantedFrom(range.from)
+  let maxBytes = smallest
   while (offset < to) {
     const { records, aborted } = await fetchPatiently(client, cluster, { topic, partition, offset, maxBytes })
     const next = offsetAfter(records)
@@ -87,16 +100,21 @@ async function* readPartition(
       maxBytes *= 4
       continue
     }
-    maxBytes = smallestFetchBytes
+    maxBytes = smallest
     const hidden = hiddenRecords(records, aborted)
     for (const [index, record] of records.entries()) {
       const recordOffset = Number(record.offset)
       // a record batch is sent whole, also when we ask for its middle
       if (recordOffset < offset || recordOffset >= to || hidden[index] === true) continue
-      yield ownMessage(topic, partition, record)
+      if (isWanted(recordOffset)) yield ownMessage(topic, partition, record)
     }
-    offset = next
+    offset = wantedFrom(next)
   }
+}
+
+function memberOf(offsets: readonly number[]): (offset: number) => boolean {
+  const wanted = new Set(offsets)
+  return (offset) => wanted.has(offset)
 }
 
 interface FetchRequest {
