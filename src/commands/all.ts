@@ -38,6 +38,7 @@ const loaders: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> =
     const { dlqList, dlqReplay } = await import('./dlq.ts')
     return [dlqList, dlqReplay]
   },
+  replay: async () => [(await import('./replay.ts')).replayCommand],
   settings: async () => [(await import('./settings.ts')).settingsCommand],
 }
 

@@ -20,6 +20,7 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { RetryLog } from '../telemetry/retry-log.ts'
 import { type OnEndToEnd, StreamMetrics } from '../telemetry/stream-metrics.ts'
 import { connectOutput, type StreamOutput } from './delivery.ts'
+import { inputOptionsOf } from './input-options.ts'
 import { kafkaClientOf } from './kafka-client.ts'
 import { PeakMemory } from './memory.ts'
 import { modelsFolderOf } from './models-folder.ts'
@@ -111,14 +112,7 @@ export class Stream {
         streamMetrics.retried(code, message)
       }
       const schemas = writerSchemas(registry)
-      const inputOptions = {
-        format: settings['input.format'],
-        textPointer: settings['input.textPointer'],
-        idPointer: settings['input.idPointer'],
-        maxTextBytes: settings['input.maxTextBytes'],
-        maxMessageBytes: settings['input.maxMessageBytes'],
-        maxHeaderBytes: settings['input.maxHeaderBytes'],
-      }
+      const inputOptions = inputOptionsOf(settings)
       const pipeline = await Pipeline.create(
         {
           topics: { scores: settings['output.topic'], deadLetters: settings['deadLetters.topic'] },

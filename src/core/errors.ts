@@ -70,6 +70,7 @@ export const errorTable = {
   GATE_REFUSED: { disposition: 'gate', exitCode: 3, summary: 'The candidate did not pass the gate.' },
   INTERRUPTED: { disposition: 'stop', exitCode: 130, summary: 'Interrupted.' },
   TRAINING_FAILED: stop('The training process ended or reported an error.'),
+  AUDIT_FAILED: stop('What was published is not what is promised.'),
   LOCAL_BROKER_FAILED: stop('The local Kafka broker did not start.'),
   INTERNAL: stop('A fault in this program.'),
 } as const satisfies Record<string, ErrorRow>
