@@ -30,20 +30,19 @@ export const modelsExport: CommandSpec = {
     if (reference === undefined) throw new LabelstreamError('USAGE', 'the model is missing')
     const path = resolve(requiredOption(options, 'out'))
     const format = choiceOption(options, 'format', exportFormats) ?? 'onnx'
-    const chosen = choiceOption(options, 'precision', exportPrecisions)
-    if (format !== 'onnx' && chosen !== undefined) {
+    const wanted = choiceOption(options, 'precision', exportPrecisions)
+    if (format !== 'onnx' && wanted !== undefined) {
       throw new LabelstreamError(
         'USAGE',
         '--precision is for --format onnx: the other holds the weights as they are',
       )
     }
-    const precision = chosen ?? 'fp32'
     const model = await openModel(reference, modelsFolderOf(context.settings))
     const { name, version, digest } = model
-    if (precision === 'int8' && autoPrecisionOnCpu(model.manifest) !== 'int8') {
+    if (wanted === 'int8' && autoPrecisionOnCpu(model.manifest) !== 'int8') {
       context.log.warn(`int8 scores of ${name}@${version} were not compared with fp32 or differ too much`)
     }
-    const files = await exportModel(model, path, format, precision)
+    const { precision, files } = await exportModel(model, path, format, wanted)
     context.printJson({ model: { name, version, digest }, format, precision, path, files })
     context.print(`${name}@${version} -> ${path}\n`)
     context.print(

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Model } from '../models/folder.ts'
 import { autoPrecisionOnCpu } from '../models/served-precision.ts'
 import { InferencePool } from '../runtime/inference-pool.ts'
+import { storedGraphFile, weightsFile } from '../runtime/model-config.ts'
 import { choosePlan } from '../runtime/plan-choice.ts'
 import { candidatePlans, planProcesses, type PlanWishes, type ProcessPlan } from '../runtime/process-plan.ts'
 import type { Settings } from '../settings/catalogue.ts'
@@ -23,11 +24,12 @@ export function servingOptionsOf(settings: Settings, log: Logger): ServingOption
 
 /** How many processes a stream has for its batches, and threads in each. Throws what starting and measuring them throws. */
 export async function processPlanOf(settings: Settings, log: Logger, model: Model): Promise<ProcessPlan> {
+  const { files } = model.manifest
   const wishes: PlanWishes = {
     processes: settings['runtime.processes'],
     threads: settings['runtime.threads'],
     provider: settings['runtime.provider'],
-    weightsBytes: model.manifest.files['model.safetensors']?.sizeBytes ?? 0,
+    weightsBytes: (files[weightsFile] ?? files[storedGraphFile])?.sizeBytes ?? 0,
   }
   if (settings['runtime.plan'] === 'rule') return planProcesses(wishes)
   const options = servingOptionsOf(settings, log)

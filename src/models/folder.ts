@@ -3,11 +3,12 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { LabelstreamError } from '../core/errors.ts'
 import { readFileLimited } from '../core/files.ts'
+import { maxConfigBytes } from '../encoders/config.ts'
+import { storedGraphFile, weightsFile } from '../runtime/model-config.ts'
 import { readChampion } from './champion.ts'
 import { type Decision, maxDecisionBytes, parseDecision } from './decision.ts'
-import { type ClassifierManifest, manifestFile } from './manifest.ts'
+import { type ClassifierManifest, type Manifest, manifestFile } from './manifest.ts'
 import { isName, modelFolder, parseReference, versionFolder } from './names.ts'
-import { maxConfigBytes } from '../encoders/config.ts'
 import { checkInt8Decision, int8DecisionFile } from './served-precision.ts'
 import { verifyFolder } from './verify.ts'
 
@@ -51,7 +52,8 @@ export async function openModel(reference: string, modelsFolder: string): Promis
       `${folder} is an encoder without labels: train it with \`labelstream retrain --base ${manifest.name}\``,
     )
   }
-  for (const file of ['decision.json', 'config.json', 'model.safetensors']) {
+  const modelFile = bringsGraph(manifest) ? storedGraphFile : weightsFile
+  for (const file of ['decision.json', 'config.json', modelFile]) {
     if (!Object.hasOwn(manifest.files, file)) {
       throw new LabelstreamError('MODEL_CORRUPT', `${join(folder, manifestFile)} does not name ${file}`)
     }
@@ -75,6 +77,10 @@ export async function openModel(reference: string, modelsFolder: string): Promis
   }
 }
 
+/** A graph that is served as it is, instead of weights to build one from. */
+const bringsGraph = ({ files }: Manifest): boolean =>
+  Object.hasOwn(files, storedGraphFile) && !Object.hasOwn(files, weightsFile)
+
 const readDecision = async (path: string): Promise<Decision> =>
   parseDecision((await readFileLimited(path, maxDecisionBytes)).toString('utf8'), path)
 
@@ -94,6 +100,12 @@ async function readInt8Decision(
 export async function openEncoder(reference: string, modelsFolder: string): Promise<EncoderFolder> {
   const folder = await resolveReference(reference, modelsFolder)
   const { manifest, digest } = await verifyFolder(folder)
+  if (bringsGraph(manifest)) {
+    throw new LabelstreamError(
+      'MODEL_UNSUPPORTED',
+      `${folder} has a graph instead of weights, which cannot be trained: take a model with ${weightsFile}`,
+    )
+  }
   return {
     folder,
     name: manifest.name,

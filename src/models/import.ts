@@ -4,6 +4,7 @@ import { LabelstreamError } from '../core/errors.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { resolveWeights } from '../encoders/weights.ts'
 import { readSafetensors } from '../formats/safetensors.ts'
+import { weightsFile } from '../runtime/model-config.ts'
 import { type Decision, parseDecision, plainDecision } from './decision.ts'
 import { goldenOf } from './golden.ts'
 import { filesToImport, licenceMissing, readClassifierConfig, versionFiles } from './importable.ts'
@@ -30,8 +31,8 @@ export interface ImportOptions {
 }
 
 /**
- * Takes a folder that transformers saved (`save_pretrained` of a sequence classifier with safetensors), or one that
- * `exportModel` wrote, as a new version. The files are copied as they are; an exported version keeps its decisions and
+ * Takes a folder that transformers saved (`save_pretrained` of a sequence classifier with safetensors), one with
+ * model.onnx as exporters write it, or one that `exportModel` wrote, as a new version. The files are copied as they are; an exported version keeps its decisions and
  * what its manifest says about it.
  * Throws MODEL_UNSUPPORTED for a model that has no labels or another format, MODEL_CORRUPT for tensors that are
  * missing or do not fit, FILE_UNREADABLE, USAGE without a licence.
@@ -42,17 +43,18 @@ export async function importModel(folder: string, options: ImportOptions): Promi
   const licence = options.licence ?? manifest?.licence
   if (licence === undefined) throw licenceMissing(place)
   const files = new Map(found)
-  const config = readClassifierConfig(textOf(files, 'config.json'), place)
+  const config = readClassifierConfig(textOf(files, 'config.json'), [...files.keys()], place)
+  const weights = files.get(weightsFile)
   // Every tensor is there and fits, before anything is written.
-  const weights = readSafetensors(files.get('model.safetensors') ?? new Uint8Array())
-  resolveWeights(modelParameters(config, 'logits'), weights)
+  if (weights !== undefined) resolveWeights(modelParameters(config, 'logits'), readSafetensors(weights))
   const longest = options.maxTokens ?? manifest?.maxTokens ?? config.maxPositions
   const maxTokens = Math.min(longest, config.maxPositions)
   const decision = decisionFrom(files, config.labels, options.threshold, place)
   const runner = await TextRunner.start(
     { folder: place, fileDigests: {}, maxTokens },
     'logits',
-    options.runner ?? defaultTextRunner,
+    // a graph is in the precision that it is in
+    options.runner ?? { ...defaultTextRunner, precision: weights === undefined ? 'auto' : 'fp32' },
   )
   const { values } = await runner.run(options.goldenTexts).finally(() => runner.close())
   const { scores } = decideAll(decision, values)

@@ -2,13 +2,15 @@ import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { activationRangesFile } from '../encoders/activation-ranges.ts'
 import { type ModelConfig, readModelConfig } from '../encoders/config.ts'
+import { readGraphConfig } from '../encoders/graph-config.ts'
+import { storedGraphFile, weightsFile } from '../runtime/model-config.ts'
 import { type ClassifierManifest, manifestFile, parseManifest } from './manifest.ts'
 import { int8DecisionFile } from './served-precision.ts'
 import { tokenizerFileNames } from './tokenizer-files.ts'
 
-/** Weights in the one format that is read. */
-const weightsFile = 'model.safetensors'
-const needed: readonly string[] = ['config.json', 'tokenizer.json', weightsFile]
+/** The first of them that a folder has is its model: weights to build graphs from, or a graph that is served as it is. */
+const modelFiles: readonly string[] = [weightsFile, storedGraphFile]
+const needed: readonly string[] = ['config.json', 'tokenizer.json']
 const alsoRead: readonly string[] = [
   ...tokenizerFileNames,
   'decision.json',
@@ -23,12 +25,14 @@ const alsoRead: readonly string[] = [
  * that could run. Throws MODEL_UNSUPPORTED naming `place` and what is missing.
  */
 export function filesToImport(present: readonly string[], place: string): string[] {
-  for (const file of needed) {
-    if (present.includes(file)) continue
-    const hint = file === weightsFile ? ': save it with save_pretrained(…, safe_serialization=True)' : ''
-    throw new LabelstreamError('MODEL_UNSUPPORTED', `${place} has no ${file}${hint}`)
+  const unsupported = (what: string): LabelstreamError =>
+    new LabelstreamError('MODEL_UNSUPPORTED', `${place} has no ${what}`)
+  for (const file of needed) if (!present.includes(file)) throw unsupported(file)
+  const model = modelFiles.find((file) => present.includes(file))
+  if (model === undefined) {
+    throw unsupported(`${weightsFile}: save it with save_pretrained(…, safe_serialization=True), or as ${storedGraphFile}`)
   }
-  return [...new Set([...needed, ...alsoRead])].filter((file) => present.includes(file))
+  return [...new Set([...needed, ...alsoRead])].filter((file) => present.includes(file)).concat(model)
 }
 
 /** The licence must be known: whoever serves a model is bound by it. */
@@ -36,11 +40,13 @@ export const licenceMissing = (place: string): LabelstreamError =>
   new LabelstreamError('USAGE', `--licence is missing: ${place} does not say what it is`)
 
 /**
- * What config.json says about a classifier with independent labels. Throws MODEL_CORRUPT, and MODEL_UNSUPPORTED for
- * anything else, naming `place`.
+ * What config.json says about a classifier with independent labels; `files` are those that `filesToImport` chose. Throws
+ * MODEL_CORRUPT, and MODEL_UNSUPPORTED for anything else, naming `place`.
  */
-export function readClassifierConfig(text: string, place: string): ModelConfig {
-  const config = readModelConfig(parseConfig(text, place))
+export function readClassifierConfig(text: string, files: readonly string[], place: string): ModelConfig {
+  const json = parseConfig(text, place)
+  // a graph says itself what it is made of, and may be of any family
+  const config = files.includes(weightsFile) ? readModelConfig(json) : readGraphConfig(json)
   if (config.labels.length === 0) {
     throw new LabelstreamError(
       'MODEL_UNSUPPORTED',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { makeOwnedFolder } from '../core/owned-folder.ts'
 import { maxConfigBytes } from '../encoders/config.ts'
+import { storedGraphFile, weightsFile } from '../runtime/model-config.ts'
 import { maxDecisionBytes } from './decision.ts'
 import type { Hub, HubFile } from './hub.ts'
 import { type ImportOptions, importModel } from './import.ts'
@@ -24,7 +25,8 @@ export interface PulledVersion extends WrittenVersion {
 const megabyte = 1_048_576
 /** Weights: what one ONNX graph can hold. Of the others, what their readers take. */
 const mostBytes: Readonly<Record<string, number>> = {
-  'model.safetensors': 2_048 * megabyte,
+  [weightsFile]: 2_048 * megabyte,
+  [storedGraphFile]: 2_048 * megabyte,
   'config.json': maxConfigBytes,
   'decision.json': maxDecisionBytes,
   [int8DecisionFile]: maxDecisionBytes,
@@ -48,21 +50,20 @@ export async function pullModel(
   const { commit } = snapshot
   const place = `${repository} at ${commit.slice(0, 12)}`
   const files = chosenFiles(snapshot.files, place)
+  const names = files.map(({ name }) => name)
   const licence = options.licence ?? snapshot.licence
-  if (licence === undefined && !files.some(({ path }) => path === manifestFile)) throw licenceMissing(place)
+  if (licence === undefined && !names.includes(manifestFile)) throw licenceMissing(place)
   const folder = await temporaryFolder(options.modelsFolder)
   try {
-    const total = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    const total = files.reduce((sum, { file }) => sum + file.sizeBytes, 0)
     let before = 0
-    for (const file of files) {
-      await hub.download(snapshot, file, join(folder, file.path), (bytes) => {
+    for (const { name, file } of files) {
+      await hub.download(snapshot, file, join(folder, name), (bytes) => {
         options.onProgress?.({ file: file.path, bytes: before + bytes, total })
       })
       before += file.sizeBytes
       // it is the first and small, and what cannot be served is not fetched
-      if (file.path === 'config.json') {
-        readClassifierConfig(await readFile(join(folder, file.path), 'utf8'), place)
-      }
+      if (name === 'config.json') readClassifierConfig(await readFile(join(folder, name), 'utf8'), names, place)
     }
     const source = { hub: hub.address, repository, commit }
     return { ...(await importModel(folder, { ...options, licence, source })), source }
@@ -71,16 +72,22 @@ export async function pullModel(
   }
 }
 
-function chosenFiles(files: readonly HubFile[], place: string): HubFile[] {
-  const byPath = new Map(files.map((file) => [file.path, file]))
-  return filesToImport([...byPath.keys()], place).flatMap((path) => {
-    const file = byPath.get(path)
+/** Exporters to ONNX put it there. */
+const graphFolder = 'onnx/'
+
+/** Each under its name in a model folder. */
+function chosenFiles(files: readonly HubFile[], place: string): { readonly name: string; readonly file: HubFile }[] {
+  const byName = new Map(files.map((file) => [file.path, file]))
+  const graph = byName.get(`${graphFolder}${storedGraphFile}`)
+  if (graph !== undefined && !byName.has(storedGraphFile)) byName.set(storedGraphFile, graph)
+  return filesToImport([...byName.keys()], place).flatMap((name) => {
+    const file = byName.get(name)
     if (file === undefined) return []
-    const limit = mostBytes[path] ?? mostOtherBytes
-    if (file.sizeBytes <= limit) return [file]
+    const limit = mostBytes[name] ?? mostOtherBytes
+    if (file.sizeBytes <= limit) return [{ name, file }]
     throw new LabelstreamError(
       'MODEL_UNSUPPORTED',
-      `${place}: ${path} has ${file.sizeBytes} bytes, the limit is ${limit}`,
+      `${place}: ${file.path} has ${file.sizeBytes} bytes, the limit is ${limit}`,
     )
   })
 }

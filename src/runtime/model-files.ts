@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   activationRangesFile,
@@ -11,7 +10,7 @@ import type { ModelConfig } from '../encoders/config.ts'
 import { readSafetensors } from '../formats/safetensors.ts'
 import type { Graph } from '../graph/builder.ts'
 import type { ConcretePrecision, SessionRequest } from './messages.ts'
-import { readConfig, readVerified } from './model-config.ts'
+import { isThere, maxWeightBytes, readConfig, readVerified, weightsFile } from './model-config.ts'
 
 /**
  * The graph of a model folder in one precision. Every file is compared with its expected digest before it is parsed.
@@ -24,26 +23,19 @@ export async function buildFromFolder(
 ): Promise<{ readonly config: ModelConfig; readonly graph: Graph }> {
   const { folder, output, expectedDigests } = request
   const config = await readConfig(request)
-  const weights = await readVerified(folder, 'model.safetensors', maxWeightBytes, expectedDigests)
+  const weights = await readVerified(folder, weightsFile, maxWeightBytes, expectedDigests)
   const ranges = precision === 'int8' ? await readRanges(request, config) : undefined
   return { config, graph: modelGraph(config, readSafetensors(weights), output, precision, ranges, form) }
 }
 
 /** Undefined for a folder without: activations are quantised by their own ranges then. */
 async function readRanges(
-  { folder, expectedDigests }: Pick<SessionRequest, 'folder' | 'expectedDigests'>,
+  request: Pick<SessionRequest, 'folder' | 'expectedDigests'>,
   config: ModelConfig,
 ): Promise<ActivationRanges | undefined> {
+  if (!isThere(activationRangesFile, request)) return undefined
+  const { folder, expectedDigests } = request
   const path = join(folder, activationRangesFile)
-  // where digests are known, a file without one is no part of the model
-  const isThere =
-    Object.keys(expectedDigests).length > 0
-      ? Object.hasOwn(expectedDigests, activationRangesFile)
-      : existsSync(path)
-  if (!isThere) return undefined
   const bytes = await readVerified(folder, activationRangesFile, maxActivationRangesBytes, expectedDigests)
   return parseActivationRanges(new TextDecoder().decode(bytes), config, path)
 }
-
-/** A graph with its weights must fit into one protobuf message, and those end at 2 GiB. */
-const maxWeightBytes = 2 ** 31 - 2 ** 24

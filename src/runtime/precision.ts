@@ -16,3 +16,21 @@ export function precisionOn(
   }
   return precision
 }
+
+/**
+ * The precision of a graph that is stored in one. Throws SETTING_INVALID where another is asked for, and for int8 on a
+ * graphics processor.
+ */
+export function storedPrecisionOn(
+  provider: ConcreteProvider,
+  stored: ConcretePrecision,
+  wanted: SessionRequest['precision'],
+): ConcretePrecision {
+  if (wanted === 'auto' || wanted === stored) {
+    return precisionOn(provider, { precision: stored, autoOnCpu: 'fp32' })
+  }
+  throw new LabelstreamError(
+    'SETTING_INVALID',
+    `runtime.precision is ${wanted}, and the model is a graph in ${stored}, which is served as it is: set auto or ${stored}`,
+  )
+}

@@ -1,4 +1,4 @@
-import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
+import { InferenceSession, listSupportedBackends } from 'onnxruntime-node'
 import { monotonicMs } from '../core/clock.ts'
 import { asLabelstreamError, LabelstreamError, messageOf } from '../core/errors.ts'
 import type { ModelConfig } from '../encoders/config.ts'
@@ -14,8 +14,10 @@ import type {
   SessionRate,
   SessionRequest,
 } from './messages.ts'
+import { feedsOf, type MakeFeeds, resultName } from './feeds.ts'
 import { modelGraphOf } from './graph-cache.ts'
-import { precisionOn } from './precision.ts'
+import { hasStoredGraph } from './model-config.ts'
+import { precisionOn, storedPrecisionOn } from './precision.ts'
 import { sessionOptions, threadCount } from './session-options.ts'
 import { tileTokens } from './tile.ts'
 
@@ -31,6 +33,8 @@ export class EncoderSession {
   readonly info: SessionInfo
   readonly #session: InferenceSession
   readonly #output: string
+  readonly #feeds: MakeFeeds
+  readonly #result: string
   readonly #folder: string
   readonly #config: ModelConfig
   readonly #threads: number
@@ -46,6 +50,8 @@ export class EncoderSession {
     this.info = info
     this.#config = config
     this.#output = request.output
+    this.#feeds = feedsOf(session, request.folder)
+    this.#result = resultName(session, request.output, request.folder)
     this.#folder = request.folder
     this.#threads = request.threads
     this.#tileTokens = tileTokens(config, info.provider, threadCount(request.threads))
@@ -71,8 +77,14 @@ export class EncoderSession {
   async #warmUp(rows: number, columns: number): Promise<void> {
     const mask = new Int32Array(rows * columns).fill(1)
     const values = await this.#compute(rows, columns, new Int32Array(rows * columns), mask)
+    const { provider, precision, width } = this.info
+    if (values.length !== rows * width) {
+      throw new LabelstreamError(
+        'MODEL_CORRUPT',
+        `${this.#folder}: its graph answers with ${values.length / rows} numbers a text, config.json has ${width} labels`,
+      )
+    }
     if (values.every(Number.isFinite)) return
-    const { provider, precision } = this.info
     throw new LabelstreamError(
       provider === 'cpu' ? 'MODEL_CORRUPT' : 'INFERENCE_FAILED',
       `${this.#folder}: its ${this.#output} are not all numbers (${provider}, ${precision})`,
@@ -149,18 +161,15 @@ export class EncoderSession {
 
   async #compute(rows: number, columns: number, ids: Int32Array, mask: Int32Array): Promise<Float32Array> {
     try {
-      const outputs = await this.#session.run({
-        input_ids: new Tensor('int32', ids, [rows, columns]),
-        attention_mask: new Tensor('int32', mask, [rows, columns]),
-      })
-      const data = outputs[this.#output]?.data
+      const outputs = await this.#session.run(this.#feeds(rows, columns, ids, mask))
+      const data = outputs[this.#result]?.data
       if (data instanceof Float32Array) return data
     } catch (error) {
       throw new LabelstreamError('INFERENCE_FAILED', `${rows} windows of ${columns}: ${messageOf(error)}`, {
         cause: error,
       })
     }
-    throw new LabelstreamError('INFERENCE_FAILED', `the session has no float32 output ${this.#output}`)
+    throw new LabelstreamError('INFERENCE_FAILED', `the session has no float32 output ${this.#result}`)
   }
 }
 
@@ -175,6 +184,10 @@ interface CreatedSession {
 /** The first provider that takes the model, and why those before it did not. */
 async function createSession(request: SessionRequest): Promise<CreatedSession> {
   const built = new Set(listSupportedBackends().map(({ name }) => name))
+  // loaded where it is needed: most models are built, and start without it
+  const stored = hasStoredGraph(request)
+    ? await (await import('./stored-graph.ts')).readStoredGraph(request)
+    : undefined
   const reasons: string[] = []
   for (const provider of request.providers) {
     let precision: ConcretePrecision
@@ -182,13 +195,16 @@ async function createSession(request: SessionRequest): Promise<CreatedSession> {
       if (!built.has(provider)) {
         throw new LabelstreamError('SETTING_INVALID', 'not part of ONNX Runtime on this platform')
       }
-      precision = precisionOn(provider, request)
+      precision =
+        stored === undefined
+          ? precisionOn(provider, request)
+          : storedPrecisionOn(provider, stored.precision, request.precision)
     } catch (error) {
       reasons.push(`${provider}: ${asLabelstreamError(error).message}`)
       continue
     }
     // a damaged model is no provider's fault: what this throws ends the start
-    const { config, onnx } = await modelGraphOf(request, precision)
+    const { config, onnx } = stored ?? (await modelGraphOf(request, precision))
     // the weights as they were read are garbage by now, and would add to the peak while the session is made
     globalThis.gc?.()
     try {

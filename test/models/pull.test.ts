@@ -3,12 +3,14 @@ import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
 import type { ErrorCode } from '../../src/core/errors.ts'
+import { exportModel } from '../../src/models/export.ts'
 import { openModel } from '../../src/models/folder.ts'
 import { Hub, parseRepository } from '../../src/models/hub.ts'
 import type { HubRequestOptions } from '../../src/models/hub-requests.ts'
 import { type PulledVersion, pullModel } from '../../src/models/pull.ts'
 import { end, type FakeHub, fakeRepository, listed, startFakeHub } from '../support/fake-hub.ts'
 import { temporaryFolder } from '../support/model-folder.ts'
+import { largestDifference } from '../support/onnx-session.ts'
 import { savedModel } from '../support/saved-model.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
@@ -64,6 +66,20 @@ test('a repository becomes a version with its files as they are, and the manifes
   // nothing that could run is even asked for
   assert.ok(asked().every((path) => !path.includes('pytorch_model') && !path.endsWith('.py')))
   assert.deepEqual(await readdir(modelsFolder), ['pulled'])
+})
+
+test('a graph where exporters put it is pulled in place of weights, and served', async () => {
+  const exported = join(await temporaryFolder(), 'exported')
+  const { path } = await pull()
+  await exportModel(await openModel(path, '/nowhere'), exported, 'onnx')
+  hub.contents.set('onnx/model.onnx', await readFile(join(exported, 'model.onnx')))
+  hub.listing.push(listed('onnx/model.onnx', await readFile(join(exported, 'model.onnx'))))
+  unlist('model.safetensors')
+  const pulled = await openModel((await pull()).path, '/nowhere')
+  assert.ok(Object.hasOwn(pulled.fileDigests, 'model.onnx'))
+  const original = await openModel(path, '/nowhere')
+  const [scores, expected] = [pulled, original].map(({ manifest }) => Object.values(manifest.golden[0]?.scores ?? {}))
+  assert.ok(largestDifference(scores ?? [], expected ?? []) < 1e-5)
 })
 
 test('all files are of the commit that the revision meant at the start', async () => {
