@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
 import { runCli } from '../support/cli.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 
-test('labels check writes what looks wrong with its texts to a file, and only counts and ids to the terminal', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'labelstream-labels-'))
-  t.after(() => rm(folder, { recursive: true }))
+test('labels check writes what looks wrong with its texts to a file, and only counts and ids to the terminal', async () => {
+  const folder = await temporaryFolder()
   const corpus = await readFile(join(packageRoot, 'examples', 'advice', 'texts.jsonl'), 'utf8')
   const lines = corpus.trim().split('\n').slice(0, 150)
   await writeFile(join(folder, 'rows.jsonl'), lines.join('\n'))

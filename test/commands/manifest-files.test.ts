@@ -1,21 +1,18 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type { OptionValues } from '../../src/commands/command.ts'
 import { readEvaluationData, readTrainingData } from '../../src/commands/recorded-data.ts'
 import type { LabelstreamError } from '../../src/core/errors.ts'
 import { type Prepared, prepare } from '../../src/train/prepare.ts'
 import { commandContext } from '../support/command-context.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
 let folder: string
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'labelstream-manifest-'))
-})
-after(async () => {
-  await rm(folder, { recursive: true })
+  folder = await temporaryFolder()
 })
 
 const read = async (options: OptionValues): Promise<Prepared['data']> =>

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type { OptionValues } from '../../src/commands/command.ts'
 import { readTrainingData } from '../../src/commands/recorded-data.ts'
 import { waitUntil } from '../../src/core/clock.ts'
@@ -14,6 +13,7 @@ import { type Prepared, prepare } from '../../src/train/prepare.ts'
 import { freshTopic, testClient, testWriter } from '../support/broker.ts'
 import { cliJson } from '../support/cli.ts'
 import { type SettingFlags, commandContext } from '../support/command-context.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
 let folder: string
@@ -21,11 +21,8 @@ let client: KafkaClient
 const warnings: string[] = []
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'labelstream-manifest-'))
+  folder = await temporaryFolder()
   client = await testClient()
-})
-after(async () => {
-  await rm(folder, { recursive: true })
 })
 
 const read = async (options: OptionValues, flags: SettingFlags = {}): Promise<Prepared['data']> => {

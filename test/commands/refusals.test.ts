@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import kafkajs from 'kafkajs'
@@ -9,13 +8,11 @@ import { createTopics, withAdmin } from '../../src/kafka/admin.ts'
 import { connectKafka } from '../../src/kafka/connect.ts'
 import { type LocalKafka, startLocalKafka } from '../../src/kafka/local-broker.ts'
 import { type CliOptions, runCli } from '../support/cli.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 
 let folder: string
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'labelstream-refusals-'))
-})
-after(async () => {
-  await rm(folder, { recursive: true })
+  folder = await temporaryFolder()
 })
 
 /** Runs a command that must be refused: exit code, one line that names these things, no stack trace. */

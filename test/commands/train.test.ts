@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
 import { endOffsets } from '../../src/kafka/admin.ts'
 import { freshTopic, testClient } from '../support/broker.ts'
 import { cliJson, runCli } from '../support/cli.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 
 let folder: string
 let models: string
 let rows: { id: string; text: string; labels: string[] | Record<string, number> }[]
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'labelstream-train-'))
+  folder = await temporaryFolder()
   models = join(folder, 'models')
   await cp(join(packageRoot, 'models', 'minilm-l6'), join(models, 'minilm-l6'), { recursive: true })
   const corpus = await readFile(join(packageRoot, 'examples', 'advice', 'texts.jsonl'), 'utf8')
@@ -21,9 +21,6 @@ before(async () => {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as (typeof rows)[number])
-})
-after(async () => {
-  await rm(folder, { recursive: true })
 })
 
 interface Retrained {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { BPE, byteLevelAlphabet, byteLevelPreTokenizer, robertaProcessing, Tokenizer } from 'tokenizers'
 import { seededRandom } from '../../src/core/random.ts'
 import { loadTokenizer } from '../../src/text/tokenizer.ts'
 import { hardText } from '../support/hard-texts.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 
 const specials = ['<s>', '<pad>', '</s>', '<unk>']
 const merges: [string, string][] = [
@@ -31,7 +31,7 @@ test('byte-level BPE with RoBERTa’s special tokens is tokenised as by the refe
   reference.setPreTokenizer(byteLevelPreTokenizer(false, true))
   reference.setPostProcessor(robertaProcessing(['</s>', 2], ['<s>', 0], true, false))
   reference.addSpecialTokens(specials)
-  const folder = await mkdtemp(join(tmpdir(), 'labelstream-'))
+  const folder = await temporaryFolder()
   reference.save(join(folder, 'tokenizer.json'))
   await writeFile(join(folder, 'tokenizer_config.json'), '{}')
 

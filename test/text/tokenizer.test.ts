@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { Tokenizer } from 'tokenizers'
@@ -9,6 +8,7 @@ import { seededRandom } from '../../src/core/random.ts'
 import { loadTokenizer } from '../../src/text/tokenizer.ts'
 import type { TextEncoder } from '../../src/text/tokenizer.ts'
 import { hardText } from '../support/hard-texts.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 
 const folder = join(packageRoot, 'models', 'minilm-l6', '1')
 let ours: TextEncoder
@@ -55,11 +55,10 @@ test('cased models and every other way to normalise are as in the reference too'
       lowercase: (combination >> 2) % 2 === 0,
       strip_accents: [null, true, false][combination >> 3],
     }
-    const other = await mkdtemp(join(tmpdir(), 'labelstream-'))
+    const other = await temporaryFolder()
     const text = JSON.stringify({ ...json, normalizer, truncation: null, padding: null })
     await writeFile(join(other, 'tokenizer.json'), text)
     await assertSame(texts, await loadTokenizer(other), Tokenizer.fromString(text))
-    await rm(other, { recursive: true })
   }
 })
 
@@ -100,7 +99,7 @@ test('the special tokens are those of the post-processor', () => {
 })
 
 test('a folder without tokenizer_config.json works, one without tokenizer.json is refused by name', async () => {
-  const other = await mkdtemp(join(tmpdir(), 'labelstream-'))
+  const other = await temporaryFolder()
   await assert.rejects(loadTokenizer(other), { code: 'FILE_UNREADABLE', message: /tokenizer\.json/ })
   await copyFile(join(folder, 'tokenizer.json'), join(other, 'tokenizer.json'))
   const encoder = await loadTokenizer(other)

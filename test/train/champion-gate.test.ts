@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
@@ -10,6 +8,7 @@ import { passGate } from '../../src/train/champion-gate.ts'
 import { type Dataset, targetsOf } from '../../src/train/dataset.ts'
 import type { Contender } from '../../src/train/gate.ts'
 import { retrain } from '../../src/train/retrain.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 
 const subjects = ['cat', 'dog', 'horse', 'parrot', 'car', 'train', 'bicycle', 'lorry']
 const sentences = [
@@ -46,9 +45,8 @@ function contender(rows: Dataset, wrong: readonly string[] = []): Contender {
   return { scores: matrix(count, columns, scores), thresholds: rows.labels.map(() => 0.5) }
 }
 
-test('the champion is met on the labels that both have, by name', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'labelstream-gate-'))
-  t.after(() => rm(folder, { recursive: true }))
+test('the champion is met on the labels that both have, by name', async () => {
+  const folder = await temporaryFolder()
   const names = { name: 'things', modelsFolder: join(folder, 'models'), runner: defaultTextRunner }
   const pass = (rows: Dataset, candidate: Contender) => passGate(names, candidate, rows, 1)
   const first = rowsOf('animal', 'vehicle')

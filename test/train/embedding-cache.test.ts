@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { cachePath, readCached, writeCached } from '../../src/train/embedding-cache.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 
-test('embeddings come back as they were; a damaged or foreign file counts as none', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'labelstream-cache-'))
-  t.after(() => rm(folder, { recursive: true }))
+test('embeddings come back as they were; a damaged or foreign file counts as none', async () => {
+  const folder = await temporaryFolder()
   const path = cachePath(folder, 'encoder', ['one', 'two'])
   assert.equal(await readCached(path, 4), undefined)
   const values = Float32Array.of(1, 2, 3, 4)

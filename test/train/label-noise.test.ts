@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
@@ -9,6 +8,7 @@ import { defaultTextRunner } from '../../src/models/text-runner.ts'
 import { checkLabels } from '../../src/train/check-labels.ts'
 import { readJsonLines } from '../../src/train/json-lines.ts'
 import { foldsOf } from '../../src/train/out-of-fold.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
 const advice = join(packageRoot, 'examples', 'advice', 'texts.jsonl')
@@ -31,9 +31,8 @@ interface Line {
   readonly text: string
 }
 
-test('of the labels that were flipped on purpose most are found, and the strongest findings are nearly all flips', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'labelstream-noise-'))
-  t.after(() => rm(folder, { recursive: true }))
+test('of the labels that were flipped on purpose most are found, and the strongest findings are nearly all flips', async () => {
+  const folder = await temporaryFolder()
   const clean = await readJsonLines(advice)
   const labels = [...new Set(clean.texts.flatMap((text) => [...text.labels.keys()]))]
   const random = seededRandom(7)
@@ -86,9 +85,8 @@ const sum = (
   name: 'missing' | 'wronglyGiven',
 ) => labels.reduce((total, row) => total + row[name], 0)
 
-test('folds are of one size, near-duplicates share one, and one text alone cannot be checked', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'labelstream-noise-'))
-  t.after(() => rm(folder, { recursive: true }))
+test('folds are of one size, near-duplicates share one, and one text alone cannot be checked', async () => {
+  const folder = await temporaryFolder()
   const { texts } = await readJsonLines(advice)
   const rows = texts.slice(0, 100).flatMap(({ id, text }) => [
     { id, text, targets: new Float32Array(0) },

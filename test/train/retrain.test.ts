@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
 import { readSafetensors } from '../../src/formats/safetensors.ts'
 import { readChampion } from '../../src/models/champion.ts'
@@ -12,6 +11,7 @@ import { verifyFolder } from '../../src/models/verify.ts'
 import type { LabeledTexts } from '../../src/train/dataset.ts'
 import { evaluate } from '../../src/train/evaluate.ts'
 import { type RetrainOptions, retrain } from '../../src/train/retrain.ts'
+import { temporaryFolder } from '../support/model-folder.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
 const animals = ['cat', 'dog', 'horse', 'parrot', 'hamster', 'rabbit']
@@ -38,9 +38,8 @@ function row(id: string, text: string, labels: readonly string[]) {
   return { id, text, labels: values, absent: 'negative' as const }
 }
 
-async function options(t: TestContext, changes: Partial<RetrainOptions> = {}): Promise<RetrainOptions> {
-  const folder = await mkdtemp(join(tmpdir(), 'labelstream-retrain-'))
-  t.after(() => rm(folder, { recursive: true }))
+async function options(changes: Partial<RetrainOptions> = {}): Promise<RetrainOptions> {
+  const folder = await temporaryFolder()
   return {
     data,
     base: join(packageRoot, 'models', 'minilm-l6', '1'),
@@ -56,8 +55,8 @@ async function options(t: TestContext, changes: Partial<RetrainOptions> = {}): P
   }
 }
 
-test('a training gives a verified version that serves what was trained; a worse one stays a candidate', async (t) => {
-  const settings = await options(t)
+test('a training gives a verified version that serves what was trained; a worse one stays a candidate', async () => {
+  const settings = await options()
   const phases = new Set<string>()
   const labelNoiseFolder = join(settings.modelsFolder, '..', 'noise')
   const result = await retrain({ ...settings, labelNoiseFolder }, ({ phase }) => phases.add(phase))
@@ -113,16 +112,16 @@ test('a training gives a verified version that serves what was trained; a worse 
   assert.equal((await openModel(`things@${worse.version}`, settings.modelsFolder)).digest, worse.digest)
 })
 
-test('the same training gives the same digest, from a filled cache as from an empty one', async (t) => {
-  const settings = await options(t, { strategy: 'frozen-dense', hyperparameters: { epochs: 3 } })
+test('the same training gives the same digest, from a filled cache as from an empty one', async () => {
+  const settings = await options({ strategy: 'frozen-dense', hyperparameters: { epochs: 3 } })
   const first = await retrain(settings)
   const cached = await retrain({ ...settings, name: 'again' })
   assert.equal(cached.digest, first.digest)
   assert.equal(cached.tokensPerSecond, 0)
 })
 
-test("the encoder's tensors are written byte for byte, in their order, before the head", async (t) => {
-  const settings = await options(t, { hyperparameters: { epochs: 1 } })
+test("the encoder's tensors are written byte for byte, in their order, before the head", async () => {
+  const settings = await options({ hyperparameters: { epochs: 1 } })
   const { path } = await retrain(settings)
   const base = readSafetensors(await readFile(join(settings.base, 'model.safetensors')))
   const trained = readSafetensors(await readFile(join(path, 'model.safetensors')))
@@ -132,8 +131,8 @@ test("the encoder's tensors are written byte for byte, in their order, before th
   }
 })
 
-test('predictions are one line a row in the order of the data', async (t) => {
-  const settings = await options(t, { hyperparameters: { epochs: 2 } })
+test('predictions are one line a row in the order of the data', async () => {
+  const settings = await options({ hyperparameters: { epochs: 2 } })
   const { path } = await retrain(settings)
   const predictionsPath = join(settings.modelsFolder, 'out.jsonl')
   const model = await openModel(path, settings.modelsFolder)
@@ -150,8 +149,8 @@ test('predictions are one line a row in the order of the data', async (t) => {
   assert.equal(predictions[0]?.labels.length, 2)
 })
 
-test('what cannot be trained is refused before any work, and an abort leaves no version', async (t) => {
-  const settings = await options(t)
+test('what cannot be trained is refused before any work, and an abort leaves no version', async () => {
+  const settings = await options()
   await throwsCode(() => retrain({ ...settings, strategy: 'frozen' }), 'SETTING_INVALID', /frozen-linear/)
   await throwsCode(() => retrain({ ...settings, base: 'nothing' }), 'MODEL_NOT_FOUND', /nothing/)
   await throwsCode(() => retrain({ ...settings, signal: AbortSignal.abort() }), 'INTERRUPTED', /no version/)
