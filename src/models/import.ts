@@ -12,6 +12,7 @@ import type { ClassifierManifest } from './manifest.ts'
 import { decideAll } from './score-matrix.ts'
 import { int8DecisionFile } from './served-precision.ts'
 import { TextRunner, type TextRunnerOptions, defaultTextRunner } from './text-runner.ts'
+import { transformersCode, transformersFile } from './transformers-code.ts'
 import { type WrittenVersion, writeVersion } from './versions.ts'
 
 export interface ImportOptions {
@@ -19,6 +20,8 @@ export interface ImportOptions {
   readonly modelsFolder: string
   /** SPDX name of the model's licence; a folder of transformers does not say it, an exported version does. */
   readonly licence?: string | undefined
+  /** What the card of a repository says, where neither `licence` nor a manifest does. */
+  readonly cardLicence?: string | undefined
   /** Score from which a label is decided, uncalibrated; without it as decision.json says, or 0.5. */
   readonly threshold?: number | undefined
   /** Longest window in tokens; by default the version's, else the encoder's own limit. */
@@ -40,9 +43,11 @@ export interface ImportOptions {
 export async function importModel(folder: string, options: ImportOptions): Promise<WrittenVersion> {
   const place = resolve(folder)
   const { manifest, files: found } = versionFiles(await readModelFiles(place), place)
-  const licence = options.licence ?? manifest?.licence
+  const licence = options.licence ?? manifest?.licence ?? options.cardLicence
   if (licence === undefined) throw licenceMissing(place)
   const files = new Map(found)
+  // our own, never a foreign one: transformers runs it
+  if (Object.hasOwn(manifest?.files ?? {}, transformersFile)) files.set(...(await transformersCode()))
   const config = readClassifierConfig(textOf(files, 'config.json'), [...files.keys()], place)
   const weights = files.get(weightsFile)
   // Every tensor is there and fits, before anything is written.

@@ -13,7 +13,7 @@ import { modelFolder } from './names.ts'
 import { int8DecisionFile } from './served-precision.ts'
 import type { WrittenVersion } from './versions.ts'
 
-export interface PullOptions extends Omit<ImportOptions, 'source'> {
+export interface PullOptions extends Omit<ImportOptions, 'source' | 'cardLicence'> {
   /** Of the file that is being fetched; `total` is of all. */
   readonly onProgress?: (progress: { file: string; bytes: number; total: number }) => void
 }
@@ -51,8 +51,8 @@ export async function pullModel(
   const place = `${repository} at ${commit.slice(0, 12)}`
   const files = chosenFiles(snapshot.files, place)
   const names = files.map(({ name }) => name)
-  const licence = options.licence ?? snapshot.licence
-  if (licence === undefined && !names.includes(manifestFile)) throw licenceMissing(place)
+  const { licence: cardLicence } = snapshot
+  if ((options.licence ?? cardLicence) === undefined && !names.includes(manifestFile)) throw licenceMissing(place)
   const folder = await temporaryFolder(options.modelsFolder)
   try {
     const total = files.reduce((sum, { file }) => sum + file.sizeBytes, 0)
@@ -66,7 +66,7 @@ export async function pullModel(
       if (name === 'config.json') readClassifierConfig(await readFile(join(folder, name), 'utf8'), names, place)
     }
     const source = { hub: hub.address, repository, commit }
-    return { ...(await importModel(folder, { ...options, licence, source })), source }
+    return { ...(await importModel(folder, { ...options, cardLicence, source })), source }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

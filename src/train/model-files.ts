@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
-import { packageRoot } from '../core/paths.ts'
 import { type ModelConfig, type Pooling, readModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { headParameters } from '../encoders/weights.ts'
@@ -91,16 +90,6 @@ export function trainedConfigJson(
       ...(separateEncoders ? { separateEncoders } : {}),
     },
   }
-}
-
-/** The Python file that `auto_map` names: the pooling and the head for transformers. Throws FILE_UNREADABLE. */
-export async function transformersCode(): Promise<readonly [name: string, bytes: Uint8Array]> {
-  const name = 'modeling_labelstream.py'
-  const path = join(packageRoot, 'models', name)
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be read`, { cause: error })
-  })
-  return [name, bytes]
 }
 
 /**

@@ -3,14 +3,10 @@ import { readModelConfig } from '../../src/encoders/config.ts'
 import { headParameters } from '../../src/encoders/weights.ts'
 import { plainDecision } from '../../src/models/decision.ts'
 import { openEncoder } from '../../src/models/folder.ts'
+import { transformersCode } from '../../src/models/transformers-code.ts'
 import { writeVersion } from '../../src/models/versions.ts'
 import { sizeOf } from '../../src/train/flat-parameters.ts'
-import {
-  readEncoder,
-  trainedConfigJson,
-  transformersCode,
-  weightsWithHead,
-} from '../../src/train/model-files.ts'
+import { readEncoder, trainedConfigJson, weightsWithHead } from '../../src/train/model-files.ts'
 import { shippedEncoder } from './shipped.ts'
 
 /**

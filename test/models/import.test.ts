@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { packageRoot } from '../../src/core/paths.ts'
 import { openModel } from '../../src/models/folder.ts'
 import { importModel } from '../../src/models/import.ts'
 import { TextRunner, defaultTextRunner } from '../../src/models/text-runner.ts'
@@ -29,6 +30,17 @@ test('a classifier that transformers saved becomes a version, its files as they 
   const [first] = model.manifest.golden
   assert.equal(first?.text, 'Hello world')
   assert.ok(Object.values(first?.scores ?? {}).every((score) => score > 0 && score < 1))
+})
+
+test('a version imported elsewhere stays what it is: weights, decisions, windows, and what is said about it', async () => {
+  const model = await openModel('advice', join(packageRoot, 'models'))
+  const imported = await importModel(model.folder, { ...(await options()), licence: undefined })
+  assert.equal(imported.digest, model.digest)
+  const taken = await openModel(imported.path, '/nowhere')
+  for (const field of ['strategy', 'metrics', 'data', 'int8Check', 'licence', 'maxTokens'] as const) {
+    assert.deepEqual(taken.manifest[field], model.manifest[field], field)
+  }
+  assert.deepEqual([taken.decision, taken.int8Decision], [model.decision, model.int8Decision])
 })
 
 test('a folder that cannot be served is refused with the reason, and nothing is written', async () => {
