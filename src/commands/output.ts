@@ -2,16 +2,20 @@ import { LabelstreamError } from '../core/errors.ts'
 import { flagOf } from '../settings/declare.ts'
 import type { OptionValues } from './command.ts'
 
+/** Names come from foreign models, too: none of them may move a terminal's cursor or break a line. */
+const shown = (cell: string | number | undefined): string =>
+  String(cell ?? '').replaceAll(/\p{Cc}/gu, '\ufffd')
+
 /** Columns padded to their widest cell; numbers are right-aligned. */
 export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const widths = header.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)),
+    Math.max(title.length, ...rows.map((row) => shown(row[column]).length)),
   )
   const line = (cells: readonly (string | number)[]): string =>
     cells
       .map((cell, column) => {
         const width = widths[column] ?? 0
-        return typeof cell === 'number' ? String(cell).padStart(width) : cell.padEnd(width)
+        return typeof cell === 'number' ? shown(cell).padStart(width) : shown(cell).padEnd(width)
       })
       .join('  ')
       .trimEnd()
