@@ -128,7 +128,7 @@ interface MemberTotals {
 
 /** Every member has partitions by its latest assignment (as far as they go round), and each partition is with one. */
 function sharesOut(members: readonly Member[], partitions: number): boolean {
-  const held = members.map((member) => latestAssignment(member.log))
+  const held = members.map(latestAssignment)
   const all = held.flatMap((one) => one ?? [])
   return (
     held.every((one) => one !== undefined && (one.length > 0 || members.length > partitions)) &&
@@ -137,14 +137,12 @@ function sharesOut(members: readonly Member[], partitions: number): boolean {
   )
 }
 
-function latestAssignment(log: string): string[] | undefined {
-  const line = log
-    .split('\n')
-    .filter((one) => one.includes('partitions assigned'))
-    .at(-1)
+function latestAssignment({ logged }: Member): string[] | undefined {
+  const line = logged.findLast(({ msg }) => msg === 'partitions assigned')
   if (line === undefined) return undefined
-  const { partitions } = JSON.parse(line) as { partitions: string }
-  return partitions.split(',').filter((partition) => partition !== '')
+  return String(line['partitions'])
+    .split(',')
+    .filter((partition) => partition !== '')
 }
 
 async function countOf(client: KafkaClient, topic: string): Promise<number> {
