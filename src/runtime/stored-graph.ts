@@ -72,8 +72,11 @@ const [float32, float16] = [1, 10]
 const integerProducts =
   /^(MatMulInteger|MatMulIntegerToFloat|DynamicQuantizeMatMul|QLinearMatMul|QGemm|QAttention)$/
 
-/** Its arithmetic, by what its products and matrices are. Throws MODEL_CORRUPT and MODEL_UNSUPPORTED naming `path`. */
-function inspectGraph(onnx: Uint8Array, path: string): ConcretePrecision {
+/**
+ * The arithmetic of an ONNX file, by what its products and matrices are. Throws MODEL_CORRUPT, and MODEL_UNSUPPORTED
+ * where it would read other files, naming `path`.
+ */
+export function inspectGraph(onnx: Uint8Array, path: string): ConcretePrecision {
   const operators = new Set<string>()
   const matrices = new Set<number>()
   const seeTensor = (tensor: TensorProto | null | undefined): void => {

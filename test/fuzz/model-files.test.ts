@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { packageRoot } from '../../src/core/paths.ts'
 import { readModelConfig } from '../../src/encoders/config.ts'
+import { readGraphConfig } from '../../src/encoders/graph-config.ts'
 import { buildModelGraph } from '../../src/encoders/model.ts'
 import {
   readSafetensors,
@@ -15,6 +16,7 @@ import {
 import { readChampion } from '../../src/models/champion.ts'
 import { decide, parseDecision } from '../../src/models/decision.ts'
 import { parseManifest, versionDigest } from '../../src/models/manifest.ts'
+import { inspectGraph } from '../../src/runtime/stored-graph.ts'
 import { loadTokenizer } from '../../src/text/tokenizer.ts'
 import { cutWindows } from '../../src/text/windows.ts'
 import { fuzzCases, fuzzSeed, refusalOf, survives } from '../support/fuzz.ts'
@@ -74,6 +76,16 @@ test('config.json, and the graph that it asks for with the weights of another', 
     share: 0.05,
     read: (bytes) => buildModelGraph(readModelConfig(parsed(bytes)), weights, 'logits').length,
   })
+})
+
+test('model.onnx, before a session sees it, and the config.json beside it', async (t) => {
+  const config = readModelConfig(parsed(file('config.json')))
+  const weights = readSafetensors(file('model.safetensors'))
+  const graphs = (['fp32', 'int8'] as const).map((precision) =>
+    Buffer.from(buildModelGraph(config, weights, 'logits', precision, undefined, 'portable')),
+  )
+  await survives(t, { seeds: graphs, share: 0.2, read: (bytes) => inspectGraph(bytes, 'model.onnx') })
+  await survives(t, { seeds: [file('config.json')], read: (bytes) => readGraphConfig(parsed(bytes)) })
 })
 
 /** What reads config.json parses it first; that this can fail is not of interest here. */

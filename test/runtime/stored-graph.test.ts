@@ -7,6 +7,7 @@ import { GraphBuilder } from '../../src/graph/builder.ts'
 import { onnxModelType, writeOnnx } from '../../src/graph/onnx.ts'
 import type { ElementType } from '../../src/graph/tensor.ts'
 import { Inference, type InferenceOptions } from '../../src/runtime/inference.ts'
+import { inspectGraph } from '../../src/runtime/stored-graph.ts'
 import { temporaryFolder } from '../support/model-folder.ts'
 import { throwsCode } from '../support/throws-code.ts'
 
@@ -133,6 +134,23 @@ test('a graph that would read other files is refused, wherever in it that stands
       /keeps weights in other files/,
     )
   }
+})
+
+test('graphs within graphs without end are refused', () => {
+  const type = onnxModelType()
+  // GraphProto.node 1, NodeProto.attribute 5, AttributeProto.g 6, each around the one before
+  let bytes: Buffer = Buffer.alloc(0)
+  const around = (field: number, inner: Buffer): Buffer => {
+    const length: number[] = []
+    for (let rest = inner.length; ; rest = Math.floor(rest / 128)) {
+      length.push(rest < 128 ? rest : (rest % 128) | 128)
+      if (rest < 128) break
+    }
+    return Buffer.concat([Buffer.of((field << 3) | 2, ...length), inner])
+  }
+  for (let depth = 0; depth < 5_000; depth++) bytes = around(1, around(5, around(6, bytes)))
+  const model = Buffer.concat([type.encode({ irVersion: 9 }).finish(), around(7, bytes)])
+  assert.throws(() => inspectGraph(model, 'model.onnx'), { code: 'MODEL_CORRUPT' })
 })
 
 test('a graph is served in its own precision, whatever else is wished', async () => {
