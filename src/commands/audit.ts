@@ -1,11 +1,8 @@
-import { LabelstreamError } from '../core/errors.ts'
-import { asLabelstreamError } from '../core/errors.ts'
+import { asLabelstreamError, LabelstreamError } from '../core/errors.ts'
 import { writerSchemas, type WriterSchemas } from '../formats/avro-value.ts'
 import { deadLetterReason } from '../formats/dead-letter.ts'
-import { decodeInput } from '../formats/input.ts'
 import type { SourceMessage } from '../formats/message.ts'
 import { decodeLabelScores, type LabelScores } from '../formats/scores.ts'
-import { eventIdOf } from '../formats/text-value.ts'
 import { beginningOffsets, committedOffsets, offsetsSince, topicExtent } from '../kafka/admin.ts'
 import type { KafkaClient } from '../kafka/connect.ts'
 import { readRange } from '../kafka/read-range.ts'
@@ -15,14 +12,14 @@ import { AuditSample } from '../stream/audit-sample.ts'
 import type { OutcomeKind } from '../stream/audited-offsets.ts'
 import { type AuditedRange, DeliveryAudit } from '../stream/delivery-audit.ts'
 import type { OutcomeTopic } from '../stream/outcome-order.ts'
-import { type EventOfInput, Rescorer } from '../stream/rescorer.ts'
+import { Rescorer } from '../stream/rescorer.ts'
 import { auditReport, type AuditReport } from './audit-report.ts'
 import type { CommandContext } from './command.ts'
-import { inputOptionsOf } from './input-options.ts'
 import { kafkaClientOf } from './kafka-client.ts'
 import { ProgressBar } from './progress.ts'
 import { registryOf } from './registry-client.ts'
 import { startNamedModel } from './named-model.ts'
+import { SampledEvents } from './sampled-events.ts'
 
 export interface AuditOptions {
   /** Inputs before this time (Unix milliseconds) are left out. */
@@ -34,8 +31,6 @@ export interface AuditOptions {
 
 /** Places named of each kind of fault. */
 const examples = 10
-/** Events that are scored again at a time. */
-const chunkEvents = 1_024
 
 /**
  * Compares what is on the topics of scores and dead letters with the inputs that the group has committed. Joins no
@@ -63,15 +58,28 @@ export async function auditDelivery(context: CommandContext, options: AuditOptio
   const schemas = writerSchemas(registryOf(settings))
   const bar = new ProgressBar(log)
   const rescorer = new Rescorer({ start: (model) => startNamedModel(context, model), examples })
-  const chunk = new RescoreChunk(context, client, schemas, rescorer)
+  const sampled = new SampledEvents(context, client, schemas, rescorer)
+  const inputs = {
+    from: new Map(ranges.map((range) => [range.partition, range.from])),
+    to: new Map(ranges.map((range) => [range.partition, range.to])),
+  }
+  /** Whether the record is an event of ours. */
+  const noteScore = async ({ value, partition }: SourceMessage): Promise<boolean> => {
+    const event = value === null ? undefined : await scoresOrNone(value, schemas)
+    if (event === undefined) return false
+    const { timestamp, ...source } = event.source
+    const isInput = audit.outcome('score', partition, { ...source, timestampMs: timestamp })
+    if (isInput && sample.has(source.partition, source.offset)) await sampled.add(event)
+    return true
+  }
+  const noteDeadLetter = ({ headers, partition }: SourceMessage): boolean => {
+    const reason = deadLetterReason(headers)
+    if (reason !== undefined) audit.outcome('deadLetter', partition, reason)
+    return reason !== undefined
+  }
   let foreign = 0
   try {
-    const from = new Map(ranges.map((range) => [range.partition, range.from]))
-    const to = new Map(ranges.map((range) => [range.partition, range.to]))
-    for await (const message of watched(context, bar, 'inputs', readRange(client, topic, { from, to }), {
-      from,
-      to,
-    })) {
+    for await (const message of watched(context, bar, 'inputs', readRange(client, topic, inputs), inputs)) {
       audit.input(message)
       if (message.value !== null) sample.offer(message.partition, message.offset)
     }
@@ -85,28 +93,13 @@ export async function auditDelivery(context: CommandContext, options: AuditOptio
       }
       audit.beginnings(kind, await beginningOffsets(client, name))
     }
-    await chunk.flush()
+    await sampled.flush()
   } finally {
     bar.close()
     await rescorer.close()
   }
   const { group, delivery } = settings
   return auditReport({ group, delivery, foreign, counted: audit.findings(), rescoring: rescorer.findings() })
-
-  async function noteScore({ value, partition }: SourceMessage): Promise<boolean> {
-    const event = value === null ? undefined : await scoresOrNone(value, schemas)
-    if (event === undefined) return false
-    const { timestamp, ...source } = event.source
-    const isInput = audit.outcome('score', partition, { ...source, timestampMs: timestamp })
-    if (isInput && sample.has(source.partition, source.offset)) await chunk.add(event)
-    return true
-  }
-
-  function noteDeadLetter({ headers, partition }: SourceMessage): boolean {
-    const reason = deadLetterReason(headers)
-    if (reason !== undefined) audit.outcome('deadLetter', partition, reason)
-    return reason !== undefined
-  }
 }
 
 const phases: Readonly<Record<OutcomeKind, string>> = { score: 'scores', deadLetter: 'letters' }
@@ -184,68 +177,5 @@ async function scoresOrNone(value: Buffer, schemas: WriterSchemas): Promise<Labe
   } catch (error) {
     if (asLabelstreamError(error).disposition === 'dead-letter') return undefined
     throw error
-  }
-}
-
-/** Events of the sample, until there are enough to fetch their inputs and score them again. */
-class RescoreChunk {
-  readonly #context: CommandContext
-  readonly #client: KafkaClient
-  readonly #schemas: WriterSchemas
-  readonly #rescorer: Rescorer
-  #events: LabelScores[] = []
-
-  constructor(context: CommandContext, client: KafkaClient, schemas: WriterSchemas, rescorer: Rescorer) {
-    this.#context = context
-    this.#client = client
-    this.#schemas = schemas
-    this.#rescorer = rescorer
-  }
-
-  async add(event: LabelScores): Promise<void> {
-    if (this.#events.push(event) >= chunkEvents) await this.flush()
-  }
-
-  async flush(): Promise<void> {
-    const events = this.#events
-    this.#events = []
-    if (events.length === 0) return
-    const inputs = await this.#inputsOf(events)
-    const together: EventOfInput[] = []
-    for (const event of events) {
-      const message = inputs.get(eventIdOf(event.source))
-      // retention may have taken it since it was counted
-      if (message !== undefined) together.push({ event, input: await this.#decoded(message) })
-    }
-    await this.#rescorer.rescore(together)
-  }
-
-  async #inputsOf(events: readonly LabelScores[]): Promise<ReadonlyMap<string, SourceMessage>> {
-    const only = new Map<number, number[]>()
-    for (const { source } of events) {
-      const offsets = only.get(source.partition)
-      if (offsets === undefined) only.set(source.partition, [source.offset])
-      else offsets.push(source.offset)
-    }
-    for (const [partition, offsets] of only)
-      only.set(
-        partition,
-        [...new Set(offsets)].sort((a, b) => a - b),
-      )
-    const topic = this.#context.settings['input.topic']
-    const messages = new Map<string, SourceMessage>()
-    for await (const message of readRange(this.#client, topic, { only }))
-      messages.set(eventIdOf(message), message)
-    return messages
-  }
-
-  async #decoded(message: SourceMessage): Promise<EventOfInput['input']> {
-    try {
-      const input = await decodeInput(message, inputOptionsOf(this.#context.settings), this.#schemas)
-      return 'skip' in input ? undefined : input
-    } catch (error) {
-      if (asLabelstreamError(error).disposition === 'dead-letter') return undefined
-      throw error
-    }
   }
 }

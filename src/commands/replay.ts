@@ -10,7 +10,8 @@ const largestSample = 10_000_000
 
 export const replayCommand: CommandSpec = {
   name: 'replay',
-  summary: 'verify what was published: nothing lost, doubled or out of order, and the scores are the model’s',
+  summary:
+    "verify what was published: nothing lost, doubled or out of order, and the scores are the model's own",
   options: [
     {
       flags: '--verify',
@@ -48,7 +49,7 @@ export const replayCommand: CommandSpec = {
     if (options.verify !== true) {
       throw new LabelstreamError(
         'USAGE',
-        '--verify is missing: replay compares what was published with the inputs, and with nothing else to do it writes nothing (dead letters are put back by `labelstream dlq replay`)',
+        '--verify is missing: replay compares what was published with the inputs and writes nothing; `labelstream dlq replay` puts dead letters back',
       )
     }
     const report = await auditDelivery(context, {

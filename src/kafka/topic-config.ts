@@ -13,7 +13,7 @@ export async function isCompacted(client: KafkaClient, topic: string): Promise<b
     const described = await admin
       .describeConfigs({ resources: [resource], includeSynonyms: false })
       .catch((error: unknown) => {
-        if (protocolErrorType(error) === 'TOPIC_AUTHORIZATION_FAILED') return undefined
+        if (protocolErrorType(error)?.endsWith('AUTHORIZATION_FAILED') === true) return undefined
         throw error
       })
     const policy = described?.resources[0]?.configEntries[0]?.configValue ?? ''
