@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { z } from 'zod'
-import { LabelstreamError } from '../core/errors.ts'
+import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { type Answer, type HubRequestOptions, HubRequests } from './hub-requests.ts'
 
 /** A file of a repository, and what its bytes must be. */
@@ -93,7 +93,7 @@ export class Hub {
 
   /**
    * Writes a file of a snapshot to `target`, its size and digest compared while it comes. `onBytes` hears how many have
-   * come. Throws MODEL_CORRUPT where they differ, and the file system's error.
+   * come. Throws MODEL_CORRUPT where they differ, FILE_UNREADABLE where it cannot be written.
    */
   async download(
     { repository, commit }: HubSnapshot,
@@ -105,7 +105,7 @@ export class Hub {
     const path = `/${repository}/resolve/${commit}/${file.path.split('/').map(encodeURIComponent).join('/')}`
     await this.#requests.get(path, what, async (answer, heard) => {
       const hash = hashOf(file)
-      const output = await open(target, 'w')
+      const output = await writing(target, open(target, 'w'))
       let bytes = 0
       try {
         for await (const chunk of answer.body) {
@@ -113,11 +113,11 @@ export class Hub {
           bytes += chunk.length
           if (bytes > file.sizeBytes) throw this.#wrong(what, `has more than the ${file.sizeBytes} bytes listed`)
           hash.update(chunk)
-          await output.writeFile(chunk)
+          await writing(target, output.writeFile(chunk))
           onBytes?.(bytes)
         }
       } finally {
-        await output.close()
+        await writing(target, output.close())
       }
       if (bytes < file.sizeBytes) {
         throw this.#requests.unreachable(what, `ended after ${bytes} of ${file.sizeBytes} bytes`)
@@ -145,6 +145,17 @@ export class Hub {
 
   #wrong(what: string, how: string): LabelstreamError {
     return new LabelstreamError('MODEL_CORRUPT', `${this.address}, ${what} ${how}`)
+  }
+}
+
+/** A full disk is no fault of the hub, and asking it again does not help. */
+async function writing<T>(target: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw new LabelstreamError('FILE_UNREADABLE', `${target} cannot be written: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
 }
 

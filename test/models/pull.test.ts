@@ -170,6 +170,20 @@ test('a server fault, a cut connection and a silent server are tried again, unti
   await throwsCode(() => pull(fakeRepository, { retryMs: 100 }), 'HUB_UNREACHABLE', /status 503/)
 })
 
+test('a file that cannot be written is no fault of the hub, which is not asked again', async () => {
+  const client = new Hub({ url: hub.url })
+  const snapshot = await client.snapshot(fakeRepository, 'main')
+  const config = snapshot.files.find(({ path }) => path === 'config.json')
+  assert.ok(config !== undefined)
+  const target = join(modelsFolder, 'nowhere', 'config.json')
+  await throwsCode(
+    () => client.download(snapshot, config, target),
+    'FILE_UNREADABLE',
+    /nowhere.config\.json cannot be written/,
+  )
+  assert.equal(hub.requests.length, 2)
+})
+
 test('the token goes to the hub alone, never to where a download leads', async () => {
   const other = await startFakeHub(folder)
   started.push(other)
