@@ -3,6 +3,7 @@ import { readChampion } from '../models/champion.ts'
 import { openModel } from '../models/folder.ts'
 import { decideAll } from '../models/score-matrix.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
+import { hasStoredGraph } from '../runtime/model-config.ts'
 import { type Dataset, targetsOf } from './dataset.ts'
 import { type Contender, type GateResult, compareWithChampion } from './gate.ts'
 
@@ -23,7 +24,10 @@ export async function passGate(
   if (shared.length === 0) {
     return { passed: true, reasons: [`the champion ${version} has other labels; nothing to compare`] }
   }
-  const texts = await TextRunner.start(champion, 'logits', { ...runner, precision: 'fp32' })
+  // a graph is in the precision that it is in
+  const isGraph = hasStoredGraph({ folder: champion.folder, expectedDigests: champion.fileDigests })
+  const precision = isGraph ? 'auto' : 'fp32'
+  const texts = await TextRunner.start(champion, 'logits', { ...runner, precision })
   const logits = await texts.run(rows.rows.map(({ text }) => text)).finally(() => texts.close())
   const { decision } = champion
   const ours = shared.map((label) => rows.labels.indexOf(label))

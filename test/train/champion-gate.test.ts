@@ -3,6 +3,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
 import { matrix } from '../../src/evaluation/matrix.ts'
+import { promote } from '../../src/models/champion.ts'
+import { exportModel } from '../../src/models/export.ts'
+import { openModel } from '../../src/models/folder.ts'
+import { importModel } from '../../src/models/import.ts'
 import { defaultTextRunner } from '../../src/models/text-runner.ts'
 import { passGate } from '../../src/train/champion-gate.ts'
 import { type Dataset, targetsOf } from '../../src/train/dataset.ts'
@@ -82,6 +86,18 @@ test('the champion is met on the labels that both have, by name', async () => {
   const fewer = await pass(rowsOf('animal', 'new'), contender(rowsOf('animal', 'new'), ['animal']))
   assert.equal(fewer.passed, false)
   assert.match(fewer.reasons.at(-1) ?? '', /that both have \(1\); new: 1, no longer there: 1$/)
+
+  // a champion that came as a graph in int8
+  const exported = join(folder, 'exported')
+  await exportModel(await openModel(champion.path, '/nowhere'), exported, 'onnx', 'int8')
+  const graph = await importModel(exported, {
+    name: 'things',
+    modelsFolder: names.modelsFolder,
+    goldenTexts: [],
+  })
+  await promote(names.modelsFolder, 'things', graph.version)
+  assert.equal((await pass(reordered, contender(reordered))).passed, true)
+  assert.equal((await pass(reordered, contender(reordered, ['animal', 'vehicle']))).passed, false)
 
   const other = rowsOf('other')
   assert.match((await pass(other, contender(other))).reasons.join(), /has other labels; nothing to compare/)
