@@ -116,6 +116,13 @@ export function messageOf(error: unknown): string {
   return text.replaceAll(/\s*\n\s*/g, ' ')
 }
 
+/** What went wrong with a request: fetch hides the reason (ECONNREFUSED, ENOTFOUND) in its error's cause. */
+export function networkProblem(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined
+  if (cause instanceof Error && 'code' in cause) return String(cause.code)
+  return messageOf(error)
+}
+
 /** The same error when it is one of ours, else an INTERNAL one that keeps it as its cause. */
 export function asLabelstreamError(error: unknown): LabelstreamError {
   if (error instanceof LabelstreamError) return error

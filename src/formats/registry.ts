@@ -1,4 +1,4 @@
-import { LabelstreamError, messageOf } from '../core/errors.ts'
+import { LabelstreamError, messageOf, networkProblem } from '../core/errors.ts'
 import { monotonicMs } from '../core/clock.ts'
 import { parseAvroSchema, type AvroSchema } from './avro-schema.ts'
 import { confluentHeader } from './confluent.ts'
@@ -261,11 +261,4 @@ function jsonObject(text: string): Readonly<Record<string, unknown>> | undefined
   } catch {
     return undefined
   }
-}
-
-/** fetch hides the reason (ECONNREFUSED, ENOTFOUND) in its error's cause. */
-function networkProblem(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined
-  if (cause instanceof Error && 'code' in cause) return String(cause.code)
-  return messageOf(error)
 }

@@ -1,5 +1,5 @@
 import { repeatWhile } from '../core/backoff.ts'
-import { asLabelstreamError, LabelstreamError, messageOf } from '../core/errors.ts'
+import { asLabelstreamError, LabelstreamError, networkProblem } from '../core/errors.ts'
 import { isLoopback } from '../core/loopback.ts'
 
 export interface HubRequestOptions {
@@ -132,10 +132,3 @@ function baseAddress(address: string): URL {
 
 const isPlainLoopback = ({ protocol, hostname }: URL): boolean =>
   protocol === 'http:' && isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))
-
-/** fetch hides the reason (ECONNREFUSED, ENOTFOUND) in its error's cause. */
-function networkProblem(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined
-  if (cause instanceof Error && 'code' in cause) return String(cause.code)
-  return messageOf(error)
-}
