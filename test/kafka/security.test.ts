@@ -7,6 +7,8 @@ import kafkajs from 'kafkajs'
 import { checkTopics, committedOffsets, createTopics, endOffsets, withAdmin } from '../../src/kafka/admin.ts'
 import { connectKafka, type KafkaOptions, type PasswordSasl } from '../../src/kafka/connect.ts'
 import { type LocalKafka, localKafkaOptions, startLocalKafka } from '../../src/kafka/local-broker.ts'
+import { settledExtent } from '../../src/kafka/settled-extent.ts'
+import { isCompacted } from '../../src/kafka/topic-config.ts'
 import { closeAtEnd } from '../support/broker.ts'
 import { Writer } from '../../src/kafka/writer.ts'
 import { Listener, textMessage } from '../support/reader.ts'
@@ -198,4 +200,13 @@ test('what the access rules forbid is ACCESS_DENIED and names the topic or the g
   const otherGroup = { code: 'ACCESS_DENIED', message: /other-group/ }
   await assert.rejects(Listener.start(client, { group: 'other-group', topics: ['allowed'] }), otherGroup)
   await assert.rejects(committedOffsets(client, 'other-group', 'allowed'), otherGroup)
+})
+
+test('reading for an audit needs no more than reading: where the settings of a topic may not be asked, it counts as not compacted', async () => {
+  const client = connectKafka(withSasl({}))
+  assert.equal(await isCompacted(client, 'read-only'), false)
+  assert.deepEqual(await settledExtent(client, 'read-only'), {
+    from: new Map([[0, 0]]),
+    to: new Map([[0, 0]]),
+  })
 })
