@@ -107,3 +107,94 @@ test('whatever is dropped, repeated, removed and out of order is found, and noth
     { numRuns: 200 },
   )
 })
+
+const retained = fc.record({
+  seed: fc.integer(),
+  partitions: fc.integer({ min: 1, max: 4 }),
+  offsets: fc.integer({ min: 1, max: 80 }),
+  drops: fc.double({ min: 0, max: 0.2, noNaN: true }),
+  crashes: fc.double({ min: 0, max: 0.1, noNaN: true }),
+  dead: fc.double({ min: 0, max: 0.3, noNaN: true }),
+  cutScores: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 2, maxLength: 2 }),
+  cutDeadLetters: fc.double({ min: 0, max: 1, noNaN: true }),
+})
+
+test('whatever retention took of the outcomes, none that was published is called missing or out of order', () => {
+  fc.assert(
+    fc.property(
+      retained,
+      ({ seed, partitions, offsets, drops, crashes, dead, cutScores, cutDeadLetters }) => {
+        const random = seededRandom(seed)
+        const chance = (probability: number): boolean => random.next() < probability
+        const kinds = new Map<string, 'score' | 'deadLetter' | 'dropped'>()
+        for (let partition = 0; partition < partitions; partition++) {
+          for (let offset = 0; offset < offsets; offset++) {
+            kinds.set(
+              `${partition}/${offset}`,
+              chance(drops) ? 'dropped' : chance(dead) ? 'deadLetter' : 'score',
+            )
+          }
+        }
+        // partitions go on in turn; a crash takes one back a few inputs; the clock goes on
+        const logs = { score: [[], []] as Written[][], deadLetter: [[]] as Written[][] }
+        const next = new Array<number>(partitions).fill(0)
+        const inputMs = new Map<string, number>()
+        for (let nowMs = 0; next.some((offset) => offset < offsets); nowMs++) {
+          const partition = random.integer(partitions)
+          const offset = next[partition] ?? 0
+          if (offset >= offsets) continue
+          const name = `${partition}/${offset}`
+          if (!inputMs.has(name)) inputMs.set(name, nowMs - random.integer(5))
+          const kind = kinds.get(name)
+          if (kind === 'score') logs.score[partition % 2]?.push({ partition, offset, nowMs })
+          if (kind === 'deadLetter') logs.deadLetter[0]?.push({ partition, offset, nowMs })
+          next[partition] = chance(crashes) ? Math.max(0, offset - random.integer(6)) : offset + 1
+        }
+        const cut = {
+          score: logs.score.map((log, index) => Math.floor(log.length * (cutScores[index] ?? 0))),
+          deadLetter: logs.deadLetter.map((log) => Math.floor(log.length * cutDeadLetters)),
+        }
+        const topicOf = (kind: 'score' | 'deadLetter') => ({
+          beginnings: new Map(cut[kind].entries()),
+          compacted: false,
+        })
+        const audit = new DeliveryAudit({
+          topic,
+          ranges: next.map((_, partition) => ({ partition, beginning: 0, from: 0, to: offsets })),
+          scores: topicOf('score'),
+          deadLetters: topicOf('deadLetter'),
+          examples: Infinity,
+        })
+        for (const [name, timestampMs] of inputMs) {
+          const [partition = 0, offset = 0] = name.split('/').map(Number)
+          audit.input({ topic, partition, offset, timestampMs, value: Buffer.of(1) })
+        }
+        const left = new Set<string>()
+        for (const kind of ['score', 'deadLetter'] as const) {
+          logs[kind].forEach((log, outcomePartition) => {
+            for (const { partition, offset, nowMs } of log.slice(cut[kind][outcomePartition])) {
+              left.add(`${partition}/${offset}`)
+              audit.record(kind, { partition: outcomePartition, timestampMs: nowMs })
+              audit.outcome(kind, outcomePartition, { topic, partition, offset })
+            }
+          })
+        }
+        const { examples, eventsGone, missing, outOfOrder, inputs } = audit.findings()
+        assert.equal(outOfOrder, 0)
+        for (const { partition, offset } of examples.missing) {
+          assert.equal(kinds.get(`${partition}/${offset}`), 'dropped', `${partition}/${offset}`)
+        }
+        assert.equal(missing + eventsGone, inputs - left.size)
+        const nothingCut = [...cut.score, ...cut.deadLetter].every((count) => count === 0)
+        if (nothingCut) assert.equal(eventsGone, 0)
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+interface Written {
+  readonly partition: number
+  readonly offset: number
+  readonly nowMs: number
+}
