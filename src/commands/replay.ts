@@ -3,7 +3,6 @@ import { auditDelivery } from './audit.ts'
 import { auditTable, faultsOf } from './audit-report.ts'
 import type { CommandSpec, OptionValues } from './command.ts'
 import { numberOption, optionalOption } from './output.ts'
-import { oneProcessSettings } from './runner-options.ts'
 
 const usualSample = 200
 const largestSample = 10_000_000
@@ -36,7 +35,9 @@ export const replayCommand: CommandSpec = {
     'model',
     'models.folder',
     'text.',
-    ...oneProcessSettings,
+    'runtime.provider',
+    'runtime.threads',
+    'runtime.deadlineMs',
     'batch.budgetTokens',
     'registry.',
     'kafka.',
