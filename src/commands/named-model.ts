@@ -11,8 +11,9 @@ import { servingOptionsOf } from './serving-options.ts'
 type NamedModel = LabelScores['model']
 
 /**
- * Starts the version that an event names, in its precision, which is one that `scoreBound` knows: from the models folder, or the one that the setting
- * `model` names. Throws MODEL_NOT_FOUND when neither has its digest, and what starting it throws.
+ * Starts the version that an event names, in its precision, which is one that `scoreBound` knows: from the models
+ * folder, or the one that the setting `model` names. Throws MODEL_NOT_FOUND when neither has its digest, and what
+ * starting it throws.
  */
 export async function startNamedModel(
   { settings, log }: CommandContext,
