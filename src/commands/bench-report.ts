@@ -49,6 +49,7 @@ export function benchReport(rounds: readonly Round[], texts: number, measuredRat
     ...(rates.length === 0 ? {} : { rate: rates[0], rates }),
     precision: first?.precision,
     provider: first?.provider,
+    graph: first?.graph,
   }
 }
 

@@ -32,6 +32,7 @@ export interface SessionFigures {
   readonly asServed: BareFigures
   readonly provider: string
   readonly precision: string
+  readonly graph: string
 }
 
 /** All texts through one session, and then through as many as the stream has, with nothing beside them. */
@@ -46,8 +47,8 @@ export async function bareSession(
   const one = { ...served, processes: 1, threads: served.processes * served.threads }
   const { tokenized, ...first } = await withServing(model, one, async ({ inference, scorer }) => {
     const tokenized = await scorer.tokenizer.tokenize(texts)
-    const { provider, precision } = inference.info
-    return { session: await measured(inference, tokenized), tokenized, provider, precision }
+    const { provider, precision, graph } = inference.info
+    return { session: await measured(inference, tokenized), tokenized, provider, precision, graph }
   })
   if (served.processes === 1) return { ...first, asServed: first.session }
   const asServed = await withServing(model, served, ({ inference }) => measured(inference, tokenized))

@@ -78,13 +78,14 @@ export function describeModel(
 ): LogFields {
   const { name, version, digest } = serving.model
   const { processes, threads } = serving.inference
-  const { provider, precision, providerFallback } = serving.inference.info
+  const { provider, precision, graph, providerFallback } = serving.inference.info
   metrics.setGauge('model_info', { name, version, digest, provider, precision }, 1)
   if (providerFallback !== undefined) {
     metrics.counter('provider_fallbacks_total', { wanted: settings['runtime.provider'] }).inc()
-    log.warn('execution provider fell back to the CPU', { reason: providerFallback })
+    const place = provider === 'cpu' ? 'the CPU' : `${provider} with a ${graph} graph`
+    log.warn(`execution fell back to ${place}`, { reason: providerFallback })
   }
-  return { model: nameOf(serving), provider, precision, processes, threads }
+  return { model: nameOf(serving), provider, precision, graph, processes, threads }
 }
 
 const nameOf = ({ model: { name, version } }: Serving): string => `${name}@${version}`

@@ -7,6 +7,7 @@ import type { Logger } from '../telemetry/log.ts'
 export const oneProcessSettings = [
   'runtime.provider',
   'runtime.precision',
+  'runtime.graph',
   'runtime.threads',
   'runtime.deadlineMs',
 ] as const
@@ -26,6 +27,7 @@ export function runnerOptionsOf(settings: Settings, log: Logger): TextRunnerOpti
   return {
     provider: settings['runtime.provider'],
     precision: settings['runtime.precision'],
+    graph: settings['runtime.graph'],
     threads: settings['runtime.threads'],
     deadlineMs: settings['runtime.deadlineMs'],
     tokenizerThreads: settings['text.threads'],

@@ -33,7 +33,7 @@ export async function processPlanOf(settings: Settings, log: Logger, model: Mode
   }
   if (settings['runtime.plan'] === 'rule') return planProcesses(wishes)
   const options = servingOptionsOf(settings, log)
-  const { provider, precision, budgetTokens } = options
+  const { provider, precision, graph, budgetTokens } = options
   const autoOnCpu = autoPrecisionOnCpu(model.manifest)
   const pool = { ...options, autoOnCpu, folder: model.folder, expectedDigests: model.fileDigests }
   const { processes, threads, why } = await choosePlan(
@@ -41,7 +41,14 @@ export async function processPlanOf(settings: Settings, log: Logger, model: Mode
       plans: candidatePlans(wishes),
       start: (plan) => InferencePool.start({ ...pool, ...plan, output: 'logits' }),
       // not the weights: another version of the model is as fast
-      of: [provider, precision, autoOnCpu, model.fileDigests['config.json'] ?? '', budgetTokens],
+      of: [
+        provider,
+        precision,
+        graph ?? 'plain',
+        autoOnCpu,
+        model.fileDigests['config.json'] ?? '',
+        budgetTokens,
+      ],
       budgetTokens,
     },
     cacheFolder,

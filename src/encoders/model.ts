@@ -9,9 +9,11 @@ import type { ActivationRanges } from './activation-ranges.ts'
 import { bertEncoder, linearLayer } from './bert.ts'
 import type { EncoderInputs, ModelParts } from './bert.ts'
 import type { ModelConfig } from './config.ts'
-import { constantParts } from './constants.ts'
+import { constantParts, joinedParts } from './constants.ts'
 import type { Precision } from './constants.ts'
 import { classify, pool } from './head.ts'
+import { joinedBertEncoder } from './joined-bert.ts'
+import type { JoinedParts } from './joined-bert.ts'
 import type { ModelOutput } from './output.ts'
 import {
   encoderParameters,
@@ -71,7 +73,12 @@ export function modelOutput(
     g.within('encoder', () => bertEncoder(g, config, watched, inputs))
     return activationExtremes(g, config, read, attentionMask)
   }
-  const tokens = g.within('encoder', () => bertEncoder(g, config, parts, inputs))
+  const { joined } = parts
+  const tokens = g.within('encoder', () =>
+    joined === undefined
+      ? bertEncoder(g, config, parts, inputs)
+      : joinedBertEncoder(g, config, parts, joined, inputs),
+  )
   const shape = g.concat([g.shape(inputIds), g.integers([config.hiddenSize])], 0)
   const hidden = g.cast(g.reshape(tokens, shape), 'float32')
   if (output === 'hidden') return hidden
@@ -95,7 +102,7 @@ function memberOutputs(
   }
   const outputs = config.labels.map((label, index) => {
     const prefix = memberPrefix(index)
-    const { linear, lookUp, parameter } = parts
+    const { joined, linear, lookUp, parameter } = parts
     const own: ModelParts = {
       ...parts,
       parameter: (name) => parameter(`${prefix}${name}`),
@@ -103,11 +110,17 @@ function memberOutputs(
         ? {}
         : { lookUp: (ids: Tensor, name: string) => lookUp(ids, `${prefix}${name}`) }),
       ...(linear === undefined ? {} : { linear: (x: Tensor, name: string) => linear(x, `${prefix}${name}`) }),
+      ...(joined === undefined ? {} : { joined: prefixed(joined, prefix) }),
     }
     return g.within(`label.${index}`, () => modelOutput(g, memberConfig(config, label), own, inputs, output))
   })
   return g.concat(outputs, 1)
 }
+
+const prefixed = (joined: JoinedParts, prefix: string): JoinedParts => ({
+  ...joined,
+  weightsSideBySide: (names) => joined.weightsSideBySide(names.map((name) => `${prefix}${name}`)),
+})
 
 /** The parameters that follow the precision: everything before pooling. */
 function encoderNames(config: ModelConfig): Set<string> {
@@ -119,11 +132,13 @@ function encoderNames(config: ModelConfig): Set<string> {
 }
 
 /**
- * served: int32 inputs `input_ids` and `attention_mask`, the operators that are fastest in this program's ONNX Runtime.
+ * served: int32 inputs `input_ids` and `attention_mask`, the operators that are fastest on a CPU in this program's ONNX
+ * Runtime. stepwise: the same without operators that only its CPU provider is sure to have. joined: the operators
+ * that it has for BERT on graphics processors; packed: these, over the tokens alone without padding, on CUDA only.
  * portable: the interface of exported BERT models elsewhere (int64, with `token_type_ids`) and no operator younger than
  * ONNX 1.15, so that other programs and older runtimes take it.
  */
-export type GraphForm = 'served' | 'portable'
+export type GraphForm = 'served' | 'stepwise' | 'joined' | 'packed' | 'portable'
 
 /**
  * A model for inference: integer inputs [batch, sequence] as its form says, one output named as `output`, float32. The
@@ -148,9 +163,23 @@ export function modelGraph(
   const inputs = graphInputs(g, form)
   const stored = resolveWeights(modelParameters(config, output), weights)
   const parts = constantParts(g, stored, precision, encoderNames(config), ranges)
-  const chosen = form === 'portable' ? { ...parts, attentionInOne: false } : parts
+  const chosen = { ...parts, ...partsOfForm(g, stored, precision, form) }
   g.output(output, modelOutput(g, config, chosen, inputs, output))
   return g.build()
+}
+
+/** int8 has operators of its own, which no form joins. */
+function partsOfForm(
+  g: GraphBuilder,
+  stored: ReadonlyMap<string, StoredTensor>,
+  precision: Precision,
+  form: GraphForm,
+): Partial<ModelParts> {
+  if (form === 'served') return {}
+  const isJoined = (form === 'joined' || form === 'packed') && precision !== 'int8'
+  return isJoined
+    ? { joined: joinedParts(g, stored, precision, form === 'packed') }
+    : { attentionInOne: false }
 }
 
 function graphInputs(g: GraphBuilder, form: GraphForm): EncoderInputs {

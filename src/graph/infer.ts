@@ -242,6 +242,36 @@ export const inferenceRules: { readonly [O in Op]: InferenceRule<O> } = {
   MatMulInteger: ([a, b]) => [{ type: 'int32', shape: productShape(a.shape, b.shape) }],
   MatMulIntegerToFloat: ([a, b]) => [{ type: 'float32', shape: productShape(a.shape, b.shape) }],
   DynamicQuantizeMatMul: ([a, b]) => [{ type: 'float32', shape: productShape(a.shape, b.shape) }],
+
+  EmbedLayerNormalization: ([ids, , words]) => [
+    { type: words.type, shape: [...ids.shape, sizeAt(words.shape, 1)] },
+    { type: 'int32', shape: [sizeAt(ids.shape, 0)] },
+  ],
+  SkipLayerNormalization: ([x, skip]) => {
+    if (shapeText(x.shape) !== shapeText(skip.shape)) {
+      throw shapeError(`${shapeText(x.shape)} and ${shapeText(skip.shape)} are not added and normalised`)
+    }
+    return [{ type: sameType([x, skip]), shape: x.shape }]
+  },
+  BiasGelu: (inputs) => [{ type: sameType(inputs), shape: broadcast(inputs[0].shape, inputs[1].shape) }],
+  JoinedAttention: joinedAttention,
+  RemovePadding: ([x, counts]) => [
+    { type: x.type, shape: ['tokens', sizeAt(x.shape, 2)] },
+    { type: counts.type, shape: x.shape.slice(0, 2) },
+    { type: counts.type, shape: ['batch+1'] },
+    { type: counts.type, shape: [1] },
+  ],
+  RestorePadding: ([x, offsets]) => [{ type: x.type, shape: [...offsets.shape, sizeAt(x.shape, 1)] }],
+  PackedAttention: joinedAttention,
+}
+
+/** Of x [..., hidden] with weights [hidden, 3 * hidden]. */
+function joinedAttention([x, weights]: readonly [Tensor, Tensor, ...Tensor[]]): readonly [TensorType] {
+  const width = sizeAt(x.shape, -1)
+  if (typeof width !== 'number' || shapeText(weights.shape) !== shapeText([width, 3 * width])) {
+    throw shapeError(`attention over ${shapeText(x.shape)} does not take weights ${shapeText(weights.shape)}`)
+  }
+  return [{ type: sameType([x, weights]), shape: x.shape }]
 }
 
 const withContents = (type: TensorType, contents: readonly Dimension[] | undefined): TensorType =>

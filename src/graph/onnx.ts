@@ -4,7 +4,7 @@ import protobuf from 'protobufjs'
 import { LabelstreamError } from '../core/errors.ts'
 import { packageRoot } from '../core/paths.ts'
 import type { Graph } from './builder.ts'
-import { operatorDomains, operatorVersions } from './operators.ts'
+import { namesEveryOutput, operatorDomains, operatorNames, operatorVersions } from './operators.ts'
 import type { AnyNode } from './operators.ts'
 import { elementTypes, encodeNumbers } from './tensor.ts'
 import type { ElementType, Initializer, Tensor } from './tensor.ts'
@@ -143,10 +143,12 @@ function nodeProtos(graph: Graph): object[] {
   ])
   return graph.nodes.map((node) => ({
     name: node.outputs[0].name,
-    opType: node.op,
+    opType: operatorNames[node.op] ?? node.op,
     domain: operatorDomains[node.op] ?? '',
     input: withoutTrailingBlanks(node.inputs.map((input) => input?.name ?? '')),
-    output: withoutTrailingBlanks(node.outputs.map(({ name }) => (used.has(name) ? name : ''))),
+    output: withoutTrailingBlanks(
+      node.outputs.map(({ name }) => (used.has(name) || namesEveryOutput.has(node.op) ? name : '')),
+    ),
     attribute: attributeProtos(node),
   }))
 }

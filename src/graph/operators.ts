@@ -177,6 +177,64 @@ export interface Operators {
     readonly attributes: object
     readonly outputs: readonly [Tensor]
   }
+  // ONNX Runtime's own for BERT, joined for graphics processors
+  /** Words, positions and the normalisation of their sum; [batch], how many tokens of each row the mask has. */
+  EmbedLayerNormalization: {
+    readonly inputs: readonly [
+      ids: Tensor,
+      types: undefined,
+      words: Tensor,
+      positions: Tensor,
+      typeTable: undefined,
+      scale: Tensor,
+      bias: Tensor,
+      mask: Tensor,
+    ]
+    readonly attributes: { readonly epsilon: number }
+    readonly outputs: readonly [y: Tensor, tokenCounts: Tensor]
+  }
+  /** Normalises x + skip + bias. */
+  SkipLayerNormalization: {
+    readonly inputs: readonly [x: Tensor, skip: Tensor, scale: Tensor, shift: Tensor, bias: Tensor]
+    readonly attributes: { readonly epsilon: number }
+    readonly outputs: readonly [Tensor]
+  }
+  /** Gelu(x + bias). */
+  BiasGelu: Op2
+  /**
+   * `com.microsoft.Attention`: the products for queries, keys and values as one, weights [hidden, 3 * hidden], and the
+   * attention over x [batch, sequence, hidden], of which each row has `tokenCounts` tokens and padding behind them.
+   */
+  JoinedAttention: {
+    readonly inputs: readonly [x: Tensor, weights: Tensor, bias: Tensor, tokenCounts: Tensor]
+    readonly attributes: { readonly num_heads: number }
+    readonly outputs: readonly [Tensor]
+  }
+  /** [batch, sequence, hidden] to [tokens, hidden], without the padding behind each row's tokens. CUDA only. */
+  RemovePadding: {
+    readonly inputs: readonly [x: Tensor, tokenCounts: Tensor]
+    readonly attributes: object
+    readonly outputs: readonly [
+      y: Tensor,
+      tokenOffsets: Tensor,
+      cumulatedCounts: Tensor,
+      longestCount: Tensor,
+    ]
+  }
+  /** The way back, with zeros for padding. CUDA only. */
+  RestorePadding: Op2
+  /** JoinedAttention over [tokens, hidden] between RemovePadding and RestorePadding. CUDA only. */
+  PackedAttention: {
+    readonly inputs: readonly [
+      x: Tensor,
+      weights: Tensor,
+      bias: Tensor,
+      tokenOffsets: Tensor,
+      cumulatedCounts: Tensor,
+    ]
+    readonly attributes: { readonly num_heads: number }
+    readonly outputs: readonly [Tensor]
+  }
 }
 
 export type Op = keyof Operators
@@ -202,6 +260,17 @@ export type NonDifferentiableOp =
   | 'MatMulIntegerToFloat'
   // inference only: training has the products and the softmax one by one
   | 'Attention'
+  | JoinedOp
+
+/** For graphics processors, in ONNX Runtime's own domain. */
+type JoinedOp =
+  | 'EmbedLayerNormalization'
+  | 'SkipLayerNormalization'
+  | 'BiasGelu'
+  | 'JoinedAttention'
+  | 'RemovePadding'
+  | 'RestorePadding'
+  | 'PackedAttention'
 
 export type DifferentiableOp = Exclude<Op, NonDifferentiableOp>
 
@@ -220,7 +289,20 @@ export type AnyNode = { [O in Op]: GraphNode<O> }[Op]
 export const operatorDomains: { readonly [O in Op]?: string } = {
   DynamicQuantizeMatMul: 'com.microsoft',
   MatMulIntegerToFloat: 'com.microsoft',
+  EmbedLayerNormalization: 'com.microsoft',
+  SkipLayerNormalization: 'com.microsoft',
+  BiasGelu: 'com.microsoft',
+  JoinedAttention: 'com.microsoft',
+  RemovePadding: 'com.microsoft',
+  RestorePadding: 'com.microsoft',
+  PackedAttention: 'com.microsoft',
 }
+
+/** Operators that their domain has under a name that is another operator's in ONNX. */
+export const operatorNames: { readonly [O in Op]?: string } = { JoinedAttention: 'Attention' }
+
+/** Operators of which no result may be left out, used or not. */
+export const namesEveryOutput: ReadonlySet<Op> = new Set<Op>(['RemovePadding'])
 
 /** Operators younger than the opset that graphs otherwise ask for. */
 export const operatorVersions: { readonly [O in Op]?: number } = { Attention: 23 }

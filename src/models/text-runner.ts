@@ -10,6 +10,7 @@ export interface TextRunnerOptions extends Pick<
   | 'provider'
   | 'precision'
   | 'autoOnCpu'
+  | 'graph'
   | 'graphFolder'
   | 'processes'
   | 'threads'

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { sha256, sha256OfFile } from '../core/digest.ts'
 import { activationRangesFile } from '../encoders/activation-ranges.ts'
 import type { ModelConfig } from '../encoders/config.ts'
+import type { GraphForm } from '../encoders/model.ts'
 import type { ConcretePrecision, SessionRequest } from './messages.ts'
 import { readConfig } from './model-config.ts'
 
@@ -17,14 +18,18 @@ export interface ModelGraph {
 type GraphRequest = Pick<SessionRequest, 'folder' | 'output' | 'expectedDigests' | 'graphFolder'>
 
 /**
- * The graph of a model folder in one precision: from `graphFolder` where it was made before out of the same files by
+ * The graph of a model folder in one precision and form: from `graphFolder` where it was made before out of the same files by
  * the same code, else built and kept there, with its weights in a file of their own that the session maps. A session
  * takes files in a third of the time and with half of the memory that it takes bytes, and building is left out
  * altogether. A kept graph whose digests are not those written beside it is built again; a folder that cannot be written
  * only costs that. Throws as `buildFromFolder`.
  */
-export async function modelGraphOf(request: GraphRequest, precision: ConcretePrecision): Promise<ModelGraph> {
-  const kept = await placeOf(request, precision)
+export async function modelGraphOf(
+  request: GraphRequest,
+  precision: ConcretePrecision,
+  form: GraphForm = 'served',
+): Promise<ModelGraph> {
+  const kept = await placeOf(request, precision, form)
   if (kept !== undefined && (await isIntact(kept))) {
     return { config: await readConfig(request), onnx: `${kept}.onnx` }
   }
@@ -34,7 +39,7 @@ export async function modelGraphOf(request: GraphRequest, precision: ConcretePre
     import('../graph/onnx.ts'),
     import('./kept-graphs.ts'),
   ])
-  const { config, graph } = await buildFromFolder(request, precision)
+  const { config, graph } = await buildFromFolder(request, precision, form)
   if (kept === undefined) return { config, onnx: writeOnnx(graph) }
   try {
     await keepGraph(kept, graph)
@@ -45,12 +50,16 @@ export async function modelGraphOf(request: GraphRequest, precision: ConcretePre
 }
 
 /** The path without its ending; undefined where nothing is to be kept, or the files have no digests to go by. */
-async function placeOf(request: GraphRequest, precision: ConcretePrecision): Promise<string | undefined> {
+async function placeOf(
+  request: GraphRequest,
+  precision: ConcretePrecision,
+  form: GraphForm,
+): Promise<string | undefined> {
   const { graphFolder, output, expectedDigests } = request
   const files = [expectedDigests['config.json'], expectedDigests['model.safetensors']]
   if (graphFolder === undefined || files.includes(undefined)) return undefined
   const ranges = expectedDigests[activationRangesFile] ?? null
-  const identity = JSON.stringify([await builderDigest(), files, ranges, output, precision])
+  const identity = JSON.stringify([await builderDigest(), files, ranges, output, precision, form])
   return join(graphFolder, sha256(identity).slice(0, 32))
 }
 

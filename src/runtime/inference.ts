@@ -5,6 +5,7 @@ import { InferenceChild } from './inference-child.ts'
 import type { EndReason, LogSink, Reply } from './inference-child.ts'
 import type {
   BatchResult,
+  GraphKind,
   InferenceRequest,
   Output,
   Precision,
@@ -25,6 +26,8 @@ export interface InferenceOptions {
   readonly precision: Precision
   /** What precision `auto` is on the CPU (fp32): int8 only for a model whose int8 scores were compared with fp32. */
   readonly autoOnCpu?: 'fp32' | 'int8'
+  /** What the encoder's graph is made of on CUDA (plain). */
+  readonly graph?: GraphKind
   /** Threads of the session; 0 is one a core. */
   readonly threads: number
   /** The longest one batch may take before the process is killed and replaced. */
@@ -91,7 +94,7 @@ export class Inference {
 
   /** Another process for what `info` describes. Its session is being started; runs wait for it. */
   static follow(options: InferenceOptions, info: SessionInfo): Inference {
-    const request = requestOf({ ...options, precision: info.precision }, [info.provider])
+    const request = requestOf({ ...options, precision: info.precision, graph: info.graph }, [info.provider])
     return new Inference(options, request, info)
   }
 
@@ -224,11 +227,12 @@ function requestOf(options: InferenceOptions, providers: SessionRequest['provide
     output,
     precision,
     autoOnCpu = 'fp32',
+    graph = 'plain',
     threads,
     expectedDigests = {},
     graphFolder,
   } = options
-  const request = { folder, output, providers, precision, autoOnCpu, threads, expectedDigests }
+  const request = { folder, output, providers, precision, autoOnCpu, graph, threads, expectedDigests }
   return graphFolder === undefined ? request : { ...request, graphFolder }
 }
 

@@ -9,6 +9,12 @@ export type Precision = 'auto' | 'fp32' | 'int8' | 'fp16'
 export type ConcretePrecision = Exclude<Precision, 'auto'>
 
 /**
+ * Operators of an encoder's graph on CUDA. plain: ONNX's own; joined: those that ONNX Runtime has for BERT; packed:
+ * these without padding.
+ */
+export type GraphKind = 'plain' | 'joined' | 'packed'
+
+/**
  * What the encoder's graph answers with: scores before the sigmoid, the pooled vector before the head, or how large
  * what its linear layers read was.
  */
@@ -29,6 +35,8 @@ export interface SessionRequest {
   readonly precision: Precision
   /** What precision `auto` is on the CPU: int8 only for a model whose int8 scores were compared with fp32. */
   readonly autoOnCpu: 'fp32' | 'int8'
+  /** What the encoder's graph is made of, where the provider takes it. */
+  readonly graph: GraphKind
   /** 0 is one thread a core. */
   readonly threads: number
   /** SHA-256 by file name; a file that is named here and differs is never parsed. */
@@ -41,6 +49,8 @@ export interface SessionRequest {
 export interface SessionInfo {
   readonly provider: ConcreteProvider
   readonly precision: ConcretePrecision
+  /** As it serves, which may be plainer than what was asked for. */
+  readonly graph: GraphKind
   /** Numbers a row: labels for logits, the hidden size for embeddings. */
   readonly width: number
   /** Why a provider before this one did not start. */

@@ -8,6 +8,7 @@ import type {
   BatchResult,
   ConcretePrecision,
   ConcreteProvider,
+  GraphKind,
   PackedWindows,
   ProductRate,
   SessionInfo,
@@ -16,6 +17,7 @@ import type {
 } from './messages.ts'
 import { feedsOf, type MakeFeeds, resultName } from './feeds.ts'
 import { modelGraphOf } from './graph-cache.ts'
+import { graphCandidates } from './graph-form.ts'
 import { hasStoredGraph } from './model-config.ts'
 import { precisionOn, storedPrecisionOn } from './precision.ts'
 import { sessionOptions, threadCount } from './session-options.ts'
@@ -59,11 +61,12 @@ export class EncoderSession {
 
   /** Builds the graph, starts the first provider that works and runs a few shapes. Throws what went wrong. */
   static async open(request: SessionRequest): Promise<EncoderSession> {
-    const { session, config, provider, precision, fallback } = await createSession(request)
+    const { session, config, provider, precision, graph, fallback } = await createSession(request)
     const width = outputWidth(config, request.output)
     const info: SessionInfo = {
       provider,
       precision,
+      graph,
       width,
       ...(fallback === undefined ? {} : { providerFallback: fallback }),
     }
@@ -178,6 +181,7 @@ interface CreatedSession {
   readonly config: ModelConfig
   readonly provider: ConcreteProvider
   readonly precision: ConcretePrecision
+  readonly graph: GraphKind
   readonly fallback?: string
 }
 
@@ -203,19 +207,24 @@ async function createSession(request: SessionRequest): Promise<CreatedSession> {
       reasons.push(`${provider}: ${asLabelstreamError(error).message}`)
       continue
     }
-    // a damaged model is no provider's fault: what this throws ends the start
-    const { config, onnx } = stored ?? (await modelGraphOf(request, precision))
-    // the weights as they were read are garbage by now, and would add to the peak while the session is made
-    globalThis.gc?.()
-    try {
-      const options = sessionOptions(provider, request.threads)
-      const session = await (typeof onnx === 'string'
-        ? InferenceSession.create(onnx, options)
-        : InferenceSession.create(onnx, options))
-      const fallback = reasons.length === 0 ? {} : { fallback: reasons.join('; ') }
-      return { session, config, provider, precision, ...fallback }
-    } catch (error) {
-      reasons.push(`${provider}: ${asLabelstreamError(error).message}`)
+    // a graph that is stored has no forms to choose from
+    const wanted = stored === undefined ? request.graph : 'plain'
+    for (const { graph, form } of graphCandidates(provider, precision, wanted)) {
+      // a damaged model is no provider's fault: what this throws ends the start
+      const { config, onnx } = stored ?? (await modelGraphOf(request, precision, form))
+      // the weights as they were read are garbage by now, and would add to the peak while the session is made
+      globalThis.gc?.()
+      try {
+        const options = sessionOptions(provider, request.threads)
+        const session = await (typeof onnx === 'string'
+          ? InferenceSession.create(onnx, options)
+          : InferenceSession.create(onnx, options))
+        const fallback = reasons.length === 0 ? {} : { fallback: reasons.join('; ') }
+        return { session, config, provider, precision, graph, ...fallback }
+      } catch (error) {
+        const tried = graph === 'plain' ? provider : `${provider}, ${graph} graph`
+        reasons.push(`${tried}: ${asLabelstreamError(error).message}`)
+      }
     }
   }
   throw new LabelstreamError(

@@ -141,6 +141,10 @@ export const catalogue = {
     default: 'auto',
     help: 'Arithmetic of the encoder.',
   }),
+  'runtime.graph': setting(z.enum(['plain', 'joined', 'packed']), {
+    default: 'plain',
+    help: "What an encoder's graph is made of on CUDA: plain is ONNX's own operators, joined ONNX Runtime's for BERT, packed the same without padding. What cannot be started is plainer; elsewhere it is always plain.",
+  }),
   'runtime.processes': setting(z.int().min(0).max(256), {
     default: 0,
     help: 'Inference processes of a stream. 0 takes, on a CPU and with runtime.threads=0, one of one thread a core, as many as fit into a quarter of the memory; else one.',

@@ -84,7 +84,7 @@ const catalogue = {
   },
   provider_fallbacks_total: {
     type: 'counter',
-    help: 'Times the wanted execution provider could not be used and the CPU was taken.',
+    help: 'Times the wanted execution provider, or the wanted graph on it, could not be used and the CPU, or a plainer graph, was taken.',
     labels: ['wanted'],
   },
   model_reloads_total: { type: 'counter', help: 'Changes of the served model.', labels: ['result'] },

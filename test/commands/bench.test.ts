@@ -24,6 +24,7 @@ const round = (session: number, stream: number) => ({
     asServed: bare(session * 1.25, 0.625, 2, 1),
     provider: 'cpu',
     precision: 'int8',
+    graph: 'plain',
   },
   stream: {
     textsPerSecond: stream,

@@ -10,7 +10,7 @@ import {
   activationRangesJson,
   parseActivationRanges,
 } from '../../src/encoders/activation-ranges.ts'
-import { buildModelGraph, modelGraph } from '../../src/encoders/model.ts'
+import { type GraphForm, buildModelGraph, modelGraph } from '../../src/encoders/model.ts'
 import { quantizeRows } from '../../src/encoders/quantize.ts'
 import { readSafetensors } from '../../src/formats/safetensors.ts'
 import { int32Matrix, largestDifference, runOnce } from '../support/onnx-session.ts'
@@ -115,6 +115,33 @@ test('fp16 keeps the weights as they are stored; int8 has a byte for each of the
   assert.equal(size('fp16', dense), 384 * 1536 * 2)
   assert.equal(size('int8', dense), undefined)
   assert.equal(size('int8', `${dense}_int8`), 384 * 1536)
+})
+
+/** Of the whole graph in a form, on the CPU. */
+async function embedIn(form: GraphForm, precision: Precision = 'fp32'): Promise<number[]> {
+  const graph = buildModelGraph(config, weights, 'embedding', precision, undefined, form)
+  const { embedding } = await runOnce(graph, feedsOf(inputIds))
+  return embedding?.values ?? []
+}
+
+test('every form that the CPU has gives the same vectors, of rows with padding too', async () => {
+  const exact = (await embed('fp32')).flat()
+  for (const form of ['stepwise', 'joined'] as const) {
+    assert.ok(largestDifference(await embedIn(form), exact) < 1e-5, form)
+  }
+})
+
+test('the joined form in halves gives the values of fp32 within 0.01', async () => {
+  assert.ok(largestDifference(await embedIn('joined', 'fp16'), (await embed('fp32')).flat()) < 0.01)
+})
+
+test('ONNX Runtime takes the graph without padding, but for the kernels that CUDA alone has', async () => {
+  for (const precision of ['fp32', 'fp16'] as const) {
+    await assert.rejects(
+      embedIn('packed', precision),
+      /Failed to find kernel for com\.microsoft\.RemovePadding\(1\)/,
+    )
+  }
 })
 
 test('quantised rows come transposed, are off by half a step at most, and stay within 7 bits', () => {

@@ -72,6 +72,7 @@ async function loadAndScore(name: string, bytes: Buffer): Promise<void> {
     providers: ['cpu'],
     precision: 'fp32',
     autoOnCpu: 'fp32',
+    graph: 'plain',
     threads: 1,
     expectedDigests: model.fileDigests,
   })

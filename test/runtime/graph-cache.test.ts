@@ -103,6 +103,16 @@ test('other files, another output and another precision have graphs of their own
   assert.equal((await readdir(request.graphFolder)).length, 12)
 })
 
+test('another form of the same model has a graph of its own', async () => {
+  const request = await subject()
+  const forms = [undefined, 'stepwise', 'joined'] as const
+  const places = await Promise.all(
+    forms.map(async (form) => pathOf(await modelGraphOf(request, 'fp32', form))),
+  )
+  assert.equal(new Set(places).size, forms.length)
+  assert.equal(pathOf(await modelGraphOf(request, 'fp32', 'served')), places[0])
+})
+
 test('where nothing can be kept, or no digest says what the files are, the graph is built', async () => {
   const request = await subject()
   const { onnx } = await modelGraphOf({ ...request, expectedDigests: {} }, 'fp32')

@@ -61,7 +61,7 @@ test('the values are those of the session itself, for logits and for embeddings'
     const inference = await Inference.start({ ...options, output })
     const result = await inference.run(windows)
     await inference.close()
-    assert.deepEqual(inference.info, { provider: 'cpu', precision: 'fp32', width })
+    assert.deepEqual(inference.info, { provider: 'cpu', precision: 'fp32', graph: 'plain', width })
     assert.equal(result.width, width)
     assert.equal(result.paddedTokens, 3 * 17)
     assertClose(result.values, direct[output]?.data as Float32Array, 1e-6)
