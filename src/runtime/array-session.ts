@@ -1,5 +1,6 @@
 import * as ort from 'onnxruntime-node'
 import { LabelstreamError, messageOf } from '../core/errors.ts'
+import type { ConcreteProvider } from './messages.ts'
 import { threadCount } from './session-options.ts'
 
 /** A row-major array with its shape; the graph's element type decides which of the two it is. */
@@ -10,30 +11,44 @@ export interface NumberArray {
 
 export type NumberArrays = Readonly<Record<string, NumberArray>>
 
-/** A graph in a CPU session that reads and writes arrays of the caller, without copies. */
+/** A graph in a session that reads and writes arrays of the caller; on the CPU without copies. */
 export class ArraySession {
+  /** Why the providers before the one that runs did not start. */
+  readonly fallback: string | undefined
   readonly #session: ort.InferenceSession
 
-  private constructor(session: ort.InferenceSession) {
+  private constructor(session: ort.InferenceSession, fallback: string | undefined) {
     this.#session = session
+    this.fallback = fallback
   }
 
-  /** `threads` 0 takes every core. Throws TRAINING_FAILED when the graph cannot be loaded. */
-  static async create(onnx: Uint8Array, threads: number): Promise<ArraySession> {
-    try {
-      const session = await ort.InferenceSession.create(onnx, {
-        executionProviders: ['cpu'],
-        intraOpNumThreads: threadCount(threads),
-        interOpNumThreads: 1,
-        // a memory pattern would be kept for every shape ever seen, and batches come in many
-        enableMemPattern: false,
-        logSeverityLevel: 3,
-        extra: { session: { intra_op: { allow_spinning: '0' } } },
-      })
-      return new ArraySession(session)
-    } catch (error) {
-      throw failed(error)
+  /**
+   * On the first of the providers that takes the graph. `threads` 0 takes every core. Throws TRAINING_FAILED when none
+   * does.
+   */
+  static async create(
+    onnx: Uint8Array,
+    threads: number,
+    providers: readonly ConcreteProvider[] = ['cpu'],
+  ): Promise<ArraySession> {
+    const reasons: string[] = []
+    for (const provider of providers) {
+      try {
+        const session = await ort.InferenceSession.create(onnx, {
+          executionProviders: [provider],
+          intraOpNumThreads: threadCount(threads),
+          interOpNumThreads: 1,
+          // a memory pattern would be kept for every shape ever seen, and batches come in many
+          enableMemPattern: false,
+          logSeverityLevel: 3,
+          extra: { session: { intra_op: { allow_spinning: '0' } } },
+        })
+        return new ArraySession(session, reasons.length === 0 ? undefined : reasons.join('; '))
+      } catch (error) {
+        reasons.push(`${provider}: ${messageOf(error)}`)
+      }
     }
+    throw failed(new Error(reasons.join('; ')))
   }
 
   /**

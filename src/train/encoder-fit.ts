@@ -27,7 +27,7 @@ const progressEveryMs = 500
  * interrupted. Resolves with undefined when it was stopped. Throws TRAINING_FAILED.
  */
 export async function fitEncoderHere(job: FitJob, hooks: FitHooks): Promise<FitResult | undefined> {
-  const { config, hyperparameters, train, parameters, threads } = job
+  const { config, hyperparameters, train, parameters, providers, threads } = job
   const epochSteps = stepsPerEpoch(train.windows.length, hyperparameters.batch)
   const totalSteps = epochSteps * hyperparameters.epochs
   const trainer = await EncoderTrainer.create({
@@ -36,8 +36,12 @@ export async function fitEncoderHere(job: FitJob, hooks: FitHooks): Promise<FitR
     hyperparameters,
     train,
     totalSteps,
+    providers,
     threads,
   })
+  if (trainer.providerFallback !== undefined) {
+    hooks.onWarning(`training runs on a provider further down: ${trainer.providerFallback}`)
+  }
   const fit = new Fit(job, hooks, trainer, { epochSteps, totalSteps })
   const resumedFrom = await fit.resume()
   if (!(await fit.run())) return undefined

@@ -3,6 +3,7 @@ import { seededRandom } from '../core/random.ts'
 import type { ModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { ArraySession, type NumberArray, type NumberArrays } from '../runtime/array-session.ts'
+import type { ConcreteProvider } from '../runtime/messages.ts'
 import { DropoutPool } from './dropout-pool.ts'
 import {
   type PaddedRows,
@@ -29,6 +30,8 @@ export interface TrainerOptions {
   readonly hyperparameters: EncoderHyperparameters
   readonly train: TokenRows
   readonly totalSteps: number
+  /** Where forward and backward pass run: the first that takes them. The optimiser is the CPU's. */
+  readonly providers: readonly ConcreteProvider[]
   /** Threads of ONNX Runtime; 0 takes every core. */
   readonly threads: number
 }
@@ -112,7 +115,7 @@ export class EncoderTrainer {
 
   /** Throws TRAINING_FAILED. */
   static async create(options: TrainerOptions): Promise<EncoderTrainer> {
-    const { config, hyperparameters, threads } = options
+    const { config, hyperparameters, providers, threads } = options
     const rate = hyperparameters.dropout
     const graphs = buildEncoderGraphs(config, {
       loss: lossOf(hyperparameters.loss),
@@ -120,10 +123,15 @@ export class EncoderTrainer {
       frozen: frozenParameters(config, hyperparameters.frozenLayers),
     })
     const sessions = {
-      gradients: await ArraySession.create(graphs.gradients, threads),
-      forward: await ArraySession.create(graphs.forward, threads),
+      gradients: await ArraySession.create(graphs.gradients, threads, providers),
+      forward: await ArraySession.create(graphs.forward, threads, providers),
     }
     return new EncoderTrainer(options, graphs, sessions, await FlatAdamW.create(threads))
+  }
+
+  /** Why a provider before the one that trains did not start. */
+  get providerFallback(): string | undefined {
+    return this.#sessions.gradients.fallback
   }
 
   get trainableParameters(): number {

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../core/errors.ts'
 import type { ModelConfig } from '../encoders/config.ts'
+import type { ConcreteProvider } from '../runtime/messages.ts'
 import type { TokenRows } from './encoder-batches.ts'
 import type { EncoderHyperparameters } from './encoder-hyperparameters.ts'
 import type { EpochLoss } from './fit-head.ts'
@@ -19,6 +20,8 @@ export interface FitJob {
   /** A folder that belongs to this very training: same data, options and seed. */
   readonly checkpointFolder: string
   readonly checkpointEverySeconds: number
+  /** The first that takes the training graph trains. */
+  readonly providers: readonly ConcreteProvider[]
   readonly threads: number
 }
 

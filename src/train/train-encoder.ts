@@ -6,6 +6,7 @@ import { modelParameters } from '../encoders/model.ts'
 import { encoderParameters, headParameters, poolerParameters, resolveWeights } from '../encoders/weights.ts'
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import { readSafetensors, toFloat32, writeSafetensors } from '../formats/safetensors.ts'
+import { providerCandidates, thisMachine } from '../runtime/provider.ts'
 import { TokenizerPool } from '../text/tokenizer-pool.ts'
 import { targetsOf } from './dataset.ts'
 import { type TokenRows, stepsPerEpoch } from './encoder-batches.ts'
@@ -102,6 +103,7 @@ export async function fitOne(
       halves: hasHalves(files.weights),
       checkpointFolder,
       checkpointEverySeconds,
+      providers: providerCandidates(runner.provider, thisMachine),
       threads: runner.threads,
     },
     {
@@ -138,6 +140,7 @@ function checkpointFolderOf(
     run.strategy.name,
     config,
     run.maxTokens,
+    run.runner.provider,
     hyperparameters,
   ])
   return join(run.cacheFolder, `training-${sha256(identity).slice(0, 16)}`)

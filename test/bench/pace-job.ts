@@ -20,6 +20,8 @@ export interface PaceJob {
   readonly encoderFolder: string
   readonly labels: readonly string[]
   readonly hyperparameters: EncoderHyperparameters
+  /** Where both sides compute. */
+  readonly provider: 'cpu' | 'cuda'
   readonly threads: number
   /** Steps before the clock starts; memory is taken and kernels are chosen in them. */
   readonly warmupSteps: number
@@ -49,6 +51,7 @@ export interface PaceResult {
 export interface PaceOptions {
   readonly data: string
   readonly maxTokens: number
+  readonly provider: 'cpu' | 'cuda'
   readonly threads: number
   readonly steps: number
   readonly warmupSteps: number
@@ -62,7 +65,13 @@ const encoderJson = (): Record<string, unknown> =>
   JSON.parse(readFileSync(join(shippedEncoder, 'config.json'), 'utf8')) as Record<string, unknown>
 
 /** Batches as `retrain` makes them, of rows that are drawn from all of the data. */
-export async function paceJob({ data, maxTokens, threads, ...steps }: PaceOptions): Promise<PaceJob> {
+export async function paceJob({
+  data,
+  maxTokens,
+  provider,
+  threads,
+  ...steps
+}: PaceOptions): Promise<PaceJob> {
   const hyperparameters = defaultEncoderHyperparameters
   const { batch, seed } = hyperparameters
   const wanted = steps.steps + steps.warmupSteps
@@ -78,6 +87,7 @@ export async function paceJob({ data, maxTokens, threads, ...steps }: PaceOption
     encoderFolder: shippedEncoder,
     labels: rows.labels,
     hyperparameters,
+    provider,
     threads,
     warmupSteps: steps.warmupSteps,
     windows: windows.map((window) => Array.from(window)),

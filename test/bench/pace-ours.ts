@@ -28,6 +28,7 @@ const trainer = await EncoderTrainer.create({
   hyperparameters: job.hyperparameters,
   train: { windows, targets: matrix(windows.length, columns, Float32Array.from(job.targets.flat())) },
   totalSteps: job.batches.length,
+  providers: [job.provider],
   threads: job.threads,
 })
 

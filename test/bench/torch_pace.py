@@ -24,6 +24,7 @@ options = parser.parse_args()
 with open(options.job, encoding="utf-8") as file:
     job = json.load(file)
 hyper = job["hyperparameters"]
+device = job["provider"]
 torch.set_num_threads(job["threads"])
 torch.manual_seed(hyper["seed"])
 transformers.logging.set_verbosity_error()
@@ -62,11 +63,12 @@ def collate(rows):
     for place, window in enumerate(windows):
         ids[place, : len(window)] = torch.tensor(window)
         mask[place, : len(window)] = 1
-    return ids, mask, torch.tensor([job["targets"][row] for row in rows], dtype=torch.float32)
+    targets = torch.tensor([job["targets"][row] for row in rows], dtype=torch.float32)
+    return ids.to(device), mask.to(device), targets.to(device)
 
 
 def logits_of(ids, mask):
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=options.bf16):
         return model(ids, mask).float()
 
 
@@ -87,7 +89,7 @@ def share_at(step):
     return (total - step) / max(1, total - warmup)
 
 
-model = Classifier()
+model = Classifier().to(device)
 model.eval()
 with torch.inference_mode():
     ids, mask, targets = collate(job["batches"][0])

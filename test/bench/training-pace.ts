@@ -1,7 +1,7 @@
 /**
  * Real tokens a second of fine-tuning, optimiser included and tokenising left out, beside a PyTorch loop that takes the
  * same batches: `node build/test/bench/training-pace.js --python PATH [--data FILE.jsonl] [--json]`, where PATH is a
- * Python with test/bench/requirements.txt. All run in turn, round after round. PyTorch runs in fp32 and in bf16, each
+ * Python with test/bench/requirements.txt; `--provider cuda` takes the card on both sides. All run in turn, round after round. PyTorch runs in fp32 and in bf16, each
  * with busy and with passive waiting of its threads; the better one counts.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     warmup: { type: 'string', default: '10' },
     rounds: { type: 'string', default: '3' },
     threads: { type: 'string', default: String(availableParallelism()) },
+    provider: { type: 'string', default: 'cpu' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -42,6 +43,7 @@ try {
   const job = await paceJob({
     data: values.data,
     maxTokens: wholeNumber('max-tokens', values['max-tokens'], 3),
+    provider: providerOf(values.provider),
     threads: wholeNumber('threads', values.threads),
     steps: wholeNumber('steps', values.steps),
     warmupSteps: wholeNumber('warmup', values.warmup, 0),
@@ -60,6 +62,11 @@ try {
   process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : `${textOf(report)}\n`)
 } finally {
   await rm(folder, { recursive: true, force: true })
+}
+
+function providerOf(name: string): PaceJob['provider'] {
+  if (name === 'cpu' || name === 'cuda') return name
+  throw new Error(`--provider takes cpu or cuda, not ${name}`)
 }
 
 function ours(jobFile: string): Contender<PaceResult> {
@@ -122,6 +129,7 @@ function reportOf(job: PaceJob, rows: readonly Row[]) {
   return {
     batch: job.hyperparameters.batch,
     maxTokens: Number(values['max-tokens']),
+    provider: job.provider,
     threads: job.threads,
     labels: job.labels.length,
     steps: job.batches.length - job.warmupSteps,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { listSupportedBackends } from 'onnxruntime-node'
 import { GraphBuilder } from '../../src/graph/builder.ts'
 import { writeOnnx } from '../../src/graph/onnx.ts'
 import { ArraySession } from '../../src/runtime/array-session.ts'
@@ -14,10 +15,20 @@ function doubling(): Uint8Array {
 
 test("results are written into the caller's arrays, views included", async () => {
   const session = await ArraySession.create(doubling(), 1)
+  assert.equal(session.fallback, undefined)
   const values = Float32Array.of(9, 0, 0, 9)
   const x = { shape: [2], values: Float32Array.of(1, 2) }
   await session.run({ x }, { y: { shape: [2], values: values.subarray(1, 3) } })
   assert.deepEqual([...values], [9, 2, 4, 9])
+})
+
+test('a provider that is not built in gives way to the next one, and says why', async () => {
+  const built = new Set(listSupportedBackends().map(({ name }) => name))
+  const absent = (['cuda', 'dml', 'coreml'] as const).filter((name) => !built.has(name)).slice(0, 1)
+  assert.equal(absent.length, 1)
+  const session = await ArraySession.create(doubling(), 1, [...absent, 'cpu'])
+  assert.ok(session.fallback?.startsWith(`${absent[0] ?? ''}: `))
+  await throwsCode(() => ArraySession.create(doubling(), 1, absent), 'TRAINING_FAILED', /backend/)
 })
 
 test('a graph that is none and an input that is missing are training faults', async () => {

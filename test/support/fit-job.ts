@@ -52,6 +52,7 @@ export function tinyFitJob(
     halves: true,
     checkpointFolder,
     checkpointEverySeconds: 0,
+    providers: ['cpu'],
     threads: 1,
     ...rest,
   }
