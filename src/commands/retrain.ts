@@ -2,11 +2,12 @@ import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
 import { type RetrainResult, retrain } from '../train/retrain.ts'
 import { strategyNames } from '../train/strategies.ts'
-import type { CommandOption, CommandSpec } from './command.ts'
+import { type TeacherOptions, defaultTeacherWeight } from '../train/teachers.ts'
+import type { CommandOption, CommandSpec, OptionValues } from './command.ts'
 import { decisionOptionFlags, decisionOptionsOf } from './decision-options.ts'
 import { evaluationTable } from './evaluate.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { requiredOption } from './output.ts'
+import { numberOption, optionalOption, requiredOption } from './output.ts'
 import { ProgressBar } from './progress.ts'
 import { readTrainingData, trainingDataOptions } from './recorded-data.ts'
 import { labelledTextSettings, runnerOptionsOf } from './runner-options.ts'
@@ -26,6 +27,14 @@ const trainingOptions: readonly CommandOption[] = [
   { flags: '--strategy <name>', help: `what is trained: ${strategyNames.join(', ')}`, required: true },
   { flags: '--pooling <name>', help: 'how token vectors become one: mean (default), cls or pooler' },
   ...hyperparameterOptions,
+  {
+    flags: '--teacher <models>',
+    help: "models trained before, separated by commas, whose scores the training part's targets are moved towards",
+  },
+  {
+    flags: '--teacher-weight <share>',
+    help: `how far known targets move to the teachers' scores (default ${defaultTeacherWeight}); unknown ones become them`,
+  },
   ...decisionOptionFlags,
   {
     flags: '--check-int8',
@@ -54,6 +63,7 @@ export const retrainCommand: CommandSpec = {
     const rows = await readTrainingData(context, options)
     const name = requiredOption(options, 'name')
     const pooling = choiceOption(options, 'pooling', ['mean', 'cls', 'pooler'])
+    const teachers = teachersOf(options)
     const bar = new ProgressBar(log)
     const result = await retrain(
       {
@@ -67,6 +77,7 @@ export const retrainCommand: CommandSpec = {
         hyperparameters: hyperparametersOf(options),
         decision: decisionOptionsOf(options),
         ...(pooling === undefined ? {} : { pooling }),
+        ...(teachers === undefined ? {} : { teachers }),
         promote: options.promote === true,
         checkInt8: options['checkInt8'] === true,
         ...(options['labelNoise'] === true ? { labelNoiseFolder } : {}),
@@ -92,6 +103,16 @@ export const retrainCommand: CommandSpec = {
     )
     if (!result.gate.passed) throw new LabelstreamError('GATE_REFUSED', result.gate.reasons.join('; '))
   },
+}
+
+function teachersOf(options: OptionValues): TeacherOptions | undefined {
+  const models = optionalOption(options, 'teacher')
+  const weight = numberOption(options, 'teacherWeight', { min: 0, max: 1 })
+  if (models !== undefined) {
+    return { models: models.split(',').map((name) => name.trim()), weight: weight ?? defaultTeacherWeight }
+  }
+  if (weight === undefined) return undefined
+  throw new LabelstreamError('USAGE', '--teacher-weight: there is no --teacher')
 }
 
 const int8Sentence = (check: NonNullable<RetrainResult['int8Check']>): string =>

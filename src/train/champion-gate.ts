@@ -1,11 +1,10 @@
 import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import { readChampion } from '../models/champion.ts'
 import { openModel } from '../models/folder.ts'
-import { decideAll } from '../models/score-matrix.ts'
-import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
-import { hasStoredGraph } from '../runtime/model-config.ts'
+import type { TextRunnerOptions } from '../models/text-runner.ts'
 import { type Dataset, targetsOf } from './dataset.ts'
 import { type Contender, type GateResult, compareWithChampion } from './gate.ts'
+import { modelScores } from './model-scores.ts'
 
 /**
  * Lets the champion score the same rows and compares, on the labels that both have: new ones cannot be worse. Passes
@@ -24,20 +23,19 @@ export async function passGate(
   if (shared.length === 0) {
     return { passed: true, reasons: [`the champion ${version} has other labels; nothing to compare`] }
   }
-  // a graph is in the precision that it is in
-  const isGraph = hasStoredGraph({ folder: champion.folder, expectedDigests: champion.fileDigests })
-  const precision = isGraph ? 'auto' : 'fp32'
-  const texts = await TextRunner.start(champion, 'logits', { ...runner, precision })
-  const logits = await texts.run(rows.rows.map(({ text }) => text)).finally(() => texts.close())
-  const { decision } = champion
+  const scores = await modelScores(
+    champion,
+    rows.rows.map(({ text }) => text),
+    runner,
+  )
   const ours = shared.map((label) => rows.labels.indexOf(label))
   const theirs = shared.map((label) => champion.labels.indexOf(label))
   const result = compareWithChampion(
     columnsOf(candidate, ours),
     columnsOf(
       {
-        scores: decideAll(decision, logits.values).scores,
-        thresholds: decision.labels.map(({ threshold }) => threshold),
+        scores,
+        thresholds: champion.decision.labels.map(({ threshold }) => threshold),
       },
       theirs,
     ),

@@ -2,7 +2,7 @@ import { LabelstreamError } from '../core/errors.ts'
 
 /** What training is at; `done` of `total` in the phase's own unit (windows, epochs, folds). */
 export interface TrainingProgress {
-  readonly phase: 'encode' | 'train' | 'compare' | 'labels' | 'write'
+  readonly phase: 'teach' | 'encode' | 'train' | 'compare' | 'labels' | 'write'
   readonly done: number
   readonly total: number
   /** Figures for people, such as the losses of the epoch. */

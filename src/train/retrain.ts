@@ -26,6 +26,7 @@ import { type PrepareOptions, type Prepared, prepare } from './prepare.ts'
 import { type OnTrainingProgress, checkInterrupted } from './progress.ts'
 import { withServedLogits } from './served-logits.ts'
 import { type Strategy, type StrategyName, strategyOf } from './strategies.ts'
+import { type TeacherOptions, taughtTargets, teachingDetails } from './teachers.ts'
 import { trainEncoder } from './train-encoder.ts'
 import { trainHead } from './train-head.ts'
 import { trainPerLabel } from './train-per-label.ts'
@@ -46,6 +47,8 @@ export interface RetrainOptions extends PrepareOptions {
   /** How token vectors become one; mean by default. Frozen encoders are pooled by mean always. */
   readonly pooling?: Pooling
   readonly decision?: DecisionOptions
+  /** Models trained before whose scores the training part's targets are moved towards. */
+  readonly teachers?: TeacherOptions
   /** Makes the version champion when the gate lets it through. */
   readonly promote: boolean
   /** Compares int8 with fp32 on the dev part; where that is good enough, `auto` serves the version in int8 on CPUs. */
@@ -124,11 +127,15 @@ export async function retrain(
     pooling,
     separateEncoders: strategy.trains === 'one-model-per-label',
   })
-  const warnings = [...prepared.warnings]
+  const teaching = { ...options, dataDigest: prepared.data.digest, onProgress }
+  const taught = options.teachers && (await taughtTargets(prepared.split.train, options.teachers, teaching))
+  const warnings = [...prepared.warnings, ...(taught?.warnings ?? [])]
   const run: TrainingRun = {
     strategy,
     changes: options.hyperparameters ?? {},
     prepared,
+    trainTargets: taught?.targets ?? targetsOf(prepared.split.train),
+    ...(taught === undefined ? {} : { taughtBy: taught.by }),
     encoder,
     files,
     config: readModelConfig(configJson),
@@ -293,7 +300,11 @@ async function write(
       base: { name: encoder.name, digest: encoder.digest },
       strategy: strategy.name,
       seed: trained.seed,
-      hyperparameters: { ...trained.hyperparameters, bestEpoch: trained.bestEpoch },
+      hyperparameters: {
+        ...trained.hyperparameters,
+        bestEpoch: trained.bestEpoch,
+        ...(run.taughtBy && teachingDetails(run.taughtBy)),
+      },
       data: prepared.data,
       metrics,
       golden,

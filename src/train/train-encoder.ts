@@ -75,7 +75,7 @@ export async function tokenRows(run: TrainingRun): Promise<RunRows> {
   const { split } = run.prepared
   const windowsOf = await tokenizeParts(run)
   return {
-    train: { windows: windowsOf('train'), targets: targetsOf(split.train) },
+    train: { windows: windowsOf('train'), targets: run.trainTargets },
     dev: { windows: windowsOf('dev'), targets: targetsOf(split.dev) },
     scored: new Map([
       ['test', windowsOf('test')],
@@ -136,6 +136,7 @@ function checkpointFolderOf(
 ): string {
   const identity = JSON.stringify([
     run.prepared.data.digest,
+    run.taughtBy,
     run.encoder.digest,
     run.strategy.name,
     config,

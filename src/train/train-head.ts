@@ -57,7 +57,7 @@ async function fitHeadOf(run: TrainingRun) {
   const embedded = await embedParts(run)
   const rowsOf = (part: 'train' | 'dev') => ({
     embeddings: embedded.of(part),
-    targets: targetsOf(prepared.split[part]),
+    targets: part === 'train' ? run.trainTargets : targetsOf(prepared.split.dev),
   })
   const head = await fitHead(config, rowsOf('train'), rowsOf('dev'), hyperparameters, {
     onEpoch: ({ epoch, trainLoss, devLoss }, epochs) => {

@@ -10,6 +10,7 @@ import type { EncoderFiles } from './model-files.ts'
 import type { Prepared } from './prepare.ts'
 import type { OnTrainingProgress } from './progress.ts'
 import type { Strategy, StrategyName } from './strategies.ts'
+import type { Teaching } from './teachers.ts'
 
 /** What differs from a strategy's own defaults; names that the strategy does not have are left out. */
 export type HyperparameterChanges = Partial<HeadHyperparameters & EncoderHyperparameters>
@@ -19,6 +20,10 @@ export interface TrainingRun {
   readonly strategy: Strategy & { readonly name: StrategyName }
   readonly changes: HyperparameterChanges
   readonly prepared: Prepared
+  /** What the training part's rows are to give, [rows, labels]: their own targets, or what teachers make of them. */
+  readonly trainTargets: Matrix
+  /** The teachers whose scores are in `trainTargets`. */
+  readonly taughtBy?: Teaching
   readonly encoder: EncoderFolder
   readonly files: EncoderFiles
   /** Of the model that comes out. */

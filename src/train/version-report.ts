@@ -8,6 +8,7 @@ import type { LabelNoiseReport } from './label-noise.ts'
 import { confusionTable } from './report-confusion.ts'
 import { reportPlots } from './report-plots.ts'
 import { renderReport } from './report.ts'
+import { teachingDetails } from './teachers.ts'
 import { type Trained, type TrainingRun, dataParts } from './training-run.ts'
 import { worstMistakes } from './worst-mistakes.ts'
 
@@ -29,7 +30,7 @@ export interface VersionReport {
 /** The page on a trained version. */
 export async function versionReport({
   name,
-  run: { prepared, encoder, strategy },
+  run: { prepared, encoder, strategy, taughtBy },
   trained,
   decision,
   devScores,
@@ -53,6 +54,7 @@ export async function versionReport({
     facts: [
       ['data', prepared.data.source],
       ['rows', prepared.data.rows],
+      ...Object.entries(taughtBy === undefined ? {} : teachingDetails(taughtBy)),
       ['trained parameters', trained.trainableParameters],
       ['steps', trained.steps],
       ['seconds', seconds.toFixed(1)],
