@@ -38,30 +38,57 @@ export function fitCalibrators(
   kind: CalibrationKind,
   minPositives = 8,
 ): Calibrator[] {
-  const columns = Array.from({ length: logits.columns }, (_, column) => knownCells(logits, targets, column))
-  if (kind === 'none') return columns.map(() => identityCalibrator)
-  const cells = columns.map(({ scores, targets: known }) => ({
-    scores,
-    positives: known.reduce((count, target) => count + (isPositive(target) ? 1 : 0), 0),
-    targets: smoothed(known),
-  }))
+  if (kind === 'none') return Array.from({ length: logits.columns }, () => identityCalibrator)
+  const cells = cellsByLabel(logits, targets)
   const shared = fitTemperature(cells)
   return cells.map((cell) => {
     const scarce = cell.positives < minPositives || cell.scores.length - cell.positives < minPositives
     if (kind === 'temperature' || scarce) return shared
-    const fitted = fitPlatt(cell.scores, cell.targets)
-    // A head that learned nothing of a label can fit best upside down, which would only be noise.
-    return fitted.slope > 0 ? fitted : shared
+    return upright(fitPlatt(cell), shared)
   })
 }
 
-/** Probabilities of `[rows, labels]` logits by Platt's calibrators, fitted on these very rows. */
-export const plattProbabilities = (logits: Matrix, targets: Matrix): Matrix =>
-  calibrate(logits, fitCalibrators(logits, targets, 'platt'))
+/** A head that learned nothing of a label can fit best upside down, which would only be noise. */
+const upright = (fitted: Calibrator, other: Calibrator): Calibrator => (fitted.slope > 0 ? fitted : other)
 
+/**
+ * Probabilities of `[rows, labels]` logits by Platt's calibrators, fitted on these very rows and held near to the
+ * temperature of all labels: the fewer rows a label has, the nearer. They say more than the temperature where a label is
+ * scored too high or too low throughout, and where there is little to fit they are not noise as Platt's own are.
+ */
+export function expectedProbabilities(logits: Matrix, targets: Matrix): Matrix {
+  const columns = cellsByLabel(logits, targets)
+  const shared = fitTemperature(columns)
+  const prior = { slope: shared.slope, variance: plattPriorVariance }
+  return calibrate(
+    logits,
+    columns.map((cells) => upright(fitPlatt(cells, prior), shared)),
+  )
+}
+
+/** Of (slope / shared slope - 1) and of the intercept; from GoEmotions and BRIGHTER, docs/training.md. */
+const plattPriorVariance = 0.1
+
+/** The known cells of a label. */
 interface Cells {
   readonly scores: Float32Array
+  /** As `smoothed` has them. */
   readonly targets: Float64Array
+  readonly positives: number
+}
+
+const cellsByLabel = (logits: Matrix, targets: Matrix): Cells[] =>
+  Array.from({ length: logits.columns }, (_, column) => {
+    const { scores, targets: known } = knownCells(logits, targets, column)
+    const positives = known.reduce((count, target) => count + (isPositive(target) ? 1 : 0), 0)
+    return { scores, targets: smoothed(known), positives }
+  })
+
+/** Normal around a slope and an intercept of 0. */
+interface CalibratorPrior {
+  readonly slope: number
+  /** Of slope / prior slope and of the intercept. */
+  readonly variance: number
 }
 
 /**
@@ -75,19 +102,31 @@ function smoothed(targets: Float32Array): Float64Array {
   return Float64Array.from(targets, (target) => low + target * (high - low))
 }
 
-/** Newton's method with backtracking on slope and intercept (Lin, Lin, Weng 2007, algorithm 1). */
-function fitPlatt(scores: Float32Array, targets: Float64Array): Calibrator {
+/**
+ * Newton's method with backtracking on slope and intercept (Lin, Lin, Weng 2007, algorithm 1); the likeliest ones under the
+ * prior, where there is one.
+ */
+function fitPlatt(
+  { scores, targets }: Pick<Cells, 'scores' | 'targets'>,
+  prior?: CalibratorPrior,
+): Calibrator {
   const ridge = 1e-12
   const targetMean = targets.reduce((sum, target) => sum + target, 0) / targets.length
-  let slope = 0
-  let intercept = Math.log(targetMean / (1 - targetMean))
-  let loss = crossEntropy([{ scores, targets }], slope, intercept)
+  const [slopePull, interceptPull] =
+    prior === undefined ? [0, 0] : [1 / (prior.variance * prior.slope ** 2), 1 / prior.variance]
+  const priorSlope = prior?.slope ?? 0
+  const lossAt = (slope: number, intercept: number): number =>
+    crossEntropy([{ scores, targets }], slope, intercept) +
+    (slopePull * (slope - priorSlope) ** 2 + interceptPull * intercept ** 2) / 2
+  let slope = priorSlope
+  let intercept = prior === undefined ? Math.log(targetMean / (1 - targetMean)) : 0
+  let loss = lossAt(slope, intercept)
   for (let iteration = 0; iteration < 100; iteration++) {
-    let gradientSlope = 0
-    let gradientIntercept = 0
-    let curveSlope = ridge
+    let gradientSlope = slopePull * (slope - priorSlope)
+    let gradientIntercept = interceptPull * intercept
+    let curveSlope = ridge + slopePull
     let curveBoth = 0
-    let curveIntercept = ridge
+    let curveIntercept = ridge + interceptPull
     scores.forEach((score, index) => {
       const probability = sigmoid(slope * score + intercept)
       const error = probability - (targets[index] ?? 0)
@@ -106,11 +145,7 @@ function fitPlatt(scores: Float32Array, targets: Float64Array): Calibrator {
     let size = 1
     let reached = loss
     while (size >= 1e-10) {
-      reached = crossEntropy(
-        [{ scores, targets }],
-        slope - size * stepSlope,
-        intercept - size * stepIntercept,
-      )
+      reached = lossAt(slope - size * stepSlope, intercept - size * stepIntercept)
       if (reached < loss - 1e-4 * size * descent) break
       size /= 2
     }
@@ -153,7 +188,11 @@ function fitTemperature(columns: readonly Cells[]): Calibrator {
 }
 
 /** Sum of the binary cross-entropies, in the form that neither overflows nor takes the logarithm of 0. */
-function crossEntropy(columns: readonly Cells[], slope: number, intercept: number): number {
+function crossEntropy(
+  columns: readonly Pick<Cells, 'scores' | 'targets'>[],
+  slope: number,
+  intercept: number,
+): number {
   let sum = 0
   for (const { scores, targets } of columns) {
     scores.forEach((score, index) => {
