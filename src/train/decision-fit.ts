@@ -5,6 +5,7 @@ import {
   fitCalibrators,
 } from '../evaluation/calibrators.ts'
 import type { Matrix } from '../evaluation/matrix.ts'
+import { type Metrics, evaluateScores } from '../evaluation/metrics.ts'
 import { type ThresholdPolicy, type TunedPolicy, chooseThresholds } from '../evaluation/thresholds.ts'
 import type { Decision } from '../models/decision.ts'
 
@@ -49,6 +50,16 @@ export function fitDecision(
     })),
   }
 }
+
+/** Each label's best F1 on these very rows: what is often published, and more than new rows will give. */
+export function bestOnTheseRows(scores: Matrix, targets: Matrix, labels: readonly string[]): BestOnRows {
+  const policy = { kind: 'f-beta', beta: 1, minPositives: 1, shrinkage: 0 } as const
+  const thresholds = chooseThresholds(scores, targets, policy).map(({ threshold }) => threshold)
+  const { macroF1, microF1 } = evaluateScores(scores, targets, labels, thresholds)
+  return { macroF1, microF1 }
+}
+
+export type BestOnRows = Pick<Metrics, 'macroF1' | 'microF1'>
 
 function policyText(policy: ThresholdPolicy): string {
   switch (policy.kind) {

@@ -2,10 +2,8 @@ import { join } from 'node:path'
 import { monotonicMs, wallClockMs } from '../core/clock.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { type Pooling, readModelConfig } from '../encoders/config.ts'
-import type { Matrix } from '../evaluation/matrix.ts'
-import { type Metrics, evaluateScores } from '../evaluation/metrics.ts'
+import type { Metrics } from '../evaluation/metrics.ts'
 import { promote } from '../models/champion.ts'
-import type { Decision } from '../models/decision.ts'
 import { openEncoder, openModel } from '../models/folder.ts'
 import { decideAll } from '../models/score-matrix.ts'
 import { int8DecisionFile } from '../models/served-precision.ts'
@@ -13,13 +11,13 @@ import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import { transformersCode } from '../models/transformers-code.ts'
 import { writeVersion } from '../models/versions.ts'
 import { withActivationRanges } from './activation-ranges.ts'
-import { passGate } from './champion-gate.ts'
 import { type CheckedRows, findInTraining } from './check-labels.ts'
-import { type Dataset, targetsOf } from './dataset.ts'
-import { type DecisionOptions, defaultDecisionOptions, fitDecision } from './decision-fit.ts'
+import { targetsOf } from './dataset.ts'
+import { type BestOnRows, type DecisionOptions, defaultDecisionOptions } from './decision-fit.ts'
 import type { GateResult } from './gate.ts'
-import { checkGolden, goldenOf, goldenTexts } from '../models/golden.ts'
+import { checkGolden } from '../models/golden.ts'
 import { type Int8Outcome, checkInt8 } from './int8-check.ts'
+import { type Outcome, judge } from './judge.ts'
 import { type LabelNoiseSummary, writeLabelNoise } from './label-noise.ts'
 import { readEncoder, trainedConfigJson } from './model-files.ts'
 import { type PrepareOptions, type Prepared, prepare } from './prepare.ts'
@@ -80,6 +78,8 @@ export interface RetrainResult {
   readonly data: Omit<Prepared['data'], 'sources' | 'fractions'>
   /** On the dev part. */
   readonly metrics: Metrics
+  /** On the dev part with the thresholds that are best there: for comparison with figures elsewhere. */
+  readonly bestOnDev: BestOnRows
   /** On the test part, when the data gave one. */
   readonly testMetrics?: Metrics
   /** Where it was asked for. */
@@ -202,6 +202,7 @@ export async function retrain(
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024 + trained.peakMemoryBytes,
     data: countsOf(prepared.data),
     metrics: outcome.dev,
+    bestOnDev: outcome.bestOnDev,
     ...(outcome.test === undefined ? {} : { testMetrics: outcome.test }),
     ...(int8 === undefined ? {} : { int8Check: int8.check }),
     ...(labelNoise === undefined ? {} : { labelNoise }),
@@ -226,41 +227,6 @@ const trainersOf: { readonly [Kind in Strategy['trains']]: (run: TrainingRun) =>
   all: trainEncoder,
   'head-then-all': trainEncoder,
   'one-model-per-label': trainPerLabel,
-}
-
-interface Outcome {
-  readonly decision: Decision
-  readonly devScores: Matrix
-  readonly dev: Metrics
-  readonly test: Metrics | undefined
-  readonly golden: ReturnType<typeof goldenOf>
-  readonly gate: GateResult
-}
-
-/** Calibrates, chooses thresholds, measures, and compares with the champion. */
-async function judge(
-  options: RetrainOptions,
-  { split: { dev, test } }: Prepared,
-  { devLogits, testLogits, goldenLogits, seed }: Trained,
-): Promise<Outcome> {
-  const decision = fitDecision(
-    dev.labels,
-    devLogits,
-    targetsOf(dev),
-    options.decision ?? defaultDecisionOptions,
-  )
-  const thresholds = decision.labels.map(({ threshold }) => threshold)
-  const devScores = decideAll(decision, devLogits).scores
-  const measure = (scores: Matrix, rows: Dataset): Metrics =>
-    evaluateScores(scores, targetsOf(rows), rows.labels, thresholds)
-  return {
-    decision,
-    devScores,
-    dev: measure(devScores, dev),
-    test: test.rows.length === 0 ? undefined : measure(decideAll(decision, testLogits).scores, test),
-    golden: goldenOf(dev.labels, goldenTexts, decideAll(decision, goldenLogits).scores),
-    gate: await passGate(options, { scores: devScores, thresholds }, dev, seed),
-  }
 }
 
 interface Writing {

@@ -5,7 +5,7 @@ import { sigmoid } from '../../src/evaluation/calibrators.ts'
 import { type Matrix, matrix } from '../../src/evaluation/matrix.ts'
 import { evaluateScores } from '../../src/evaluation/metrics.ts'
 import { decideAll } from '../../src/models/score-matrix.ts'
-import { defaultDecisionOptions, fitDecision } from '../../src/train/decision-fit.ts'
+import { bestOnTheseRows, defaultDecisionOptions, fitDecision } from '../../src/train/decision-fit.ts'
 
 const labels = Array.from({ length: 12 }, (_, index) => `label ${index}`)
 
@@ -40,4 +40,16 @@ test('thresholds chosen by default hold better on new rows than those that are b
     difference += byDefault.there - byTargets.there
   }
   assert.ok(difference / 5 > 0.01, `${difference / 5}`)
+})
+
+test('the best F1 on the rows is that of thresholds by the targets alone', () => {
+  const { logits, targets } = drawn(300, 7)
+  const decision = fitDecision(labels, logits, targets, {
+    calibration: 'none',
+    thresholds: { kind: 'f-beta', beta: 1, minPositives: 1, shrinkage: 0 },
+  })
+  const { scores } = decideAll(decision, logits)
+  const thresholds = decision.labels.map(({ threshold }) => threshold)
+  const { macroF1, microF1 } = evaluateScores(scores, targets, labels, thresholds)
+  assert.deepEqual(bestOnTheseRows(scores, targets, labels), { macroF1, microF1 })
 })
