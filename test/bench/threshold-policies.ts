@@ -1,7 +1,8 @@
 /**
  * Ways to choose thresholds, on rows that they were not chosen on: calibrators and thresholds are fitted on one half
- * of a dev part and decide the other, ten times both ways round. Beside it the flattering figure: the whole part, on itself.
- * `node build/test/bench/threshold-policies.js PREDICTIONS.jsonl DATA.jsonl`, the first from `evaluate --predictions`.
+ * of a dev part, or on `ROWS` of it, and decide the others, twenty times. Beside it the flattering figure: the whole part, on
+ * itself. `node build/test/bench/threshold-policies.js PREDICTIONS.jsonl DATA.jsonl [ROWS]`, the first from
+ * `evaluate --predictions`.
  */
 import { readFileSync } from 'node:fs'
 import { table } from '../../src/commands/output.ts'
@@ -14,10 +15,10 @@ import { tunedDefaults } from '../../src/train/decision-fit.ts'
 import { datasetOf, targetsOf } from '../../src/train/dataset.ts'
 import { readJsonLines } from '../../src/train/json-lines.ts'
 
-const repeats = 10
+const repeats = 20
 const f1 = { kind: 'f-beta', beta: 1, minPositives: 5, shrinkage: 0 } as const satisfies TunedPolicy
 
-const [predictionsPath = '', dataPath = ''] = process.argv.slice(2)
+const [predictionsPath = '', dataPath = '', fitRows] = process.argv.slice(2)
 const { logits, labels } = readPredictions(predictionsPath)
 const targets = targetsOf(datasetOf(await readJsonLines(dataPath), labels))
 
@@ -57,18 +58,21 @@ interface Quality {
   readonly microF1: number
 }
 
+const fitted = fitRows === undefined ? logits.rows >> 1 : Number(fitRows)
+if (!(fitted > 0 && fitted < logits.rows)) {
+  throw new Error(`ROWS is a number from 1 to ${logits.rows - 1}, not ${fitRows}`)
+}
 const random = seededRandom(11)
 const all = Array.from({ length: logits.rows }, (_, row) => row)
 const splits = Array.from({ length: repeats }, () => {
   const order = random.shuffle([...all])
-  const halves = [order.slice(0, logits.rows >> 1), order.slice(logits.rows >> 1)] as const
-  return [halves, halves.toReversed()] as [number[], number[]][]
-}).flat()
+  return [order.slice(0, fitted), order.slice(fitted)] as const
+})
 const mean = (values: readonly number[]): string =>
   (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(4)
 process.stdout.write(
   `${table(
-    ['threshold', 'macro-F1, other half', 'micro-F1', 'macro-F1, where chosen', 'micro-F1'],
+    ['threshold', 'macro-F1, other rows', 'micro-F1', 'macro-F1, where chosen', 'micro-F1'],
     Object.entries(ways).map(([way, policyOf]) => {
       const held = splits.map(([fit, other]) => qualityOf(policyOf, fit, other))
       const same = qualityOf(policyOf, all, all)
