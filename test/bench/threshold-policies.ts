@@ -1,7 +1,7 @@
 /**
  * Ways to choose thresholds, on rows that they were not chosen on: calibrators and thresholds are fitted on one half
- * of a dev part, or on `ROWS` of it, and decide the others, twenty times. Beside it the flattering figure: the whole part, on
- * itself. `node build/test/bench/threshold-policies.js PREDICTIONS.jsonl DATA.jsonl [ROWS]`, the first from
+ * of a dev part and decide the other, ten times both ways round; or on `ROWS` of it and decide all others, twenty times. Beside it
+ * the flattering figure: the whole part, on itself. `node build/test/bench/threshold-policies.js PREDICTIONS.jsonl DATA.jsonl [ROWS]`, the first from
  * `evaluate --predictions`.
  */
 import { readFileSync } from 'node:fs'
@@ -15,7 +15,6 @@ import { tunedDefaults } from '../../src/train/decision-fit.ts'
 import { datasetOf, targetsOf } from '../../src/train/dataset.ts'
 import { readJsonLines } from '../../src/train/json-lines.ts'
 
-const repeats = 20
 const f1 = { kind: 'f-beta', beta: 1, minPositives: 5, shrinkage: 0 } as const satisfies TunedPolicy
 
 const [predictionsPath = '', dataPath = '', fitRows] = process.argv.slice(2)
@@ -62,12 +61,14 @@ const fitted = fitRows === undefined ? logits.rows >> 1 : Number(fitRows)
 if (!(fitted > 0 && fitted < logits.rows)) {
   throw new Error(`ROWS is a number from 1 to ${logits.rows - 1}, not ${fitRows}`)
 }
+const repeats = fitRows === undefined ? 10 : 20
 const random = seededRandom(11)
 const all = Array.from({ length: logits.rows }, (_, row) => row)
-const splits = Array.from({ length: repeats }, () => {
+const splits = Array.from({ length: repeats }, (): [number[], number[]][] => {
   const order = random.shuffle([...all])
-  return [order.slice(0, fitted), order.slice(fitted)] as const
-})
+  const split: [number[], number[]] = [order.slice(0, fitted), order.slice(fitted)]
+  return fitRows === undefined ? [split, [split[1], split[0]]] : [split]
+}).flat()
 const mean = (values: readonly number[]): string =>
   (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(4)
 process.stdout.write(
