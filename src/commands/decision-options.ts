@@ -15,7 +15,7 @@ export const decisionOptionFlags: readonly CommandOption[] = [
   },
   {
     flags: '--threshold-shrinkage <positives>',
-    help: `weight of the calibrated scores against the dev part's own targets (default ${tunedDefaults.shrinkage})`,
+    help: "weight of the calibrated scores against the dev part's own targets (default for f1: by cross-validation)",
   },
 ]
 
@@ -28,6 +28,7 @@ export function decisionOptionsOf(options: OptionValues): DecisionOptions {
   return {
     calibration: choiceOption(options, 'calibration', calibrations) ?? defaultDecisionOptions.calibration,
     thresholds: policy.kind === 'fixed' || shrinkage === undefined ? policy : { ...policy, shrinkage },
+    chooseShrinkage: shrinkage === undefined,
   }
 }
 

@@ -5,6 +5,7 @@ import {
   fitCalibrators,
 } from '../evaluation/calibrators.ts'
 import type { Matrix } from '../evaluation/matrix.ts'
+import { chooseShrinkage } from '../evaluation/threshold-shrinkage.ts'
 import { type Metrics, evaluateScores } from '../evaluation/metrics.ts'
 import { type ThresholdPolicy, type TunedPolicy, chooseThresholds } from '../evaluation/thresholds.ts'
 import type { Decision } from '../models/decision.ts'
@@ -12,18 +13,18 @@ import type { Decision } from '../models/decision.ts'
 export interface DecisionOptions {
   readonly calibration: CalibrationKind
   readonly thresholds: ThresholdPolicy
+  /** F1 thresholds: choose the shrinkage by cross-validation on the dev part, instead of the policy's own. */
+  readonly chooseShrinkage: boolean
 }
 
-/**
- * Of every policy that is not fixed, unless told otherwise. So strong a pull holds better on new rows than one that
- * cross-validation on the dev part chooses, for large and for small parts (docs/training.md).
- */
-export const tunedDefaults = { minPositives: 5, shrinkage: 300 } as const
+/** Of every policy that is not fixed, unless told otherwise. */
+export const tunedDefaults = { minPositives: 5, shrinkage: 30 } as const
 
 export const defaultDecisionOptions: DecisionOptions = {
   // It leaves decisions at 0.5 as the model has them; platt is a little nearer to true frequencies.
   calibration: 'temperature',
   thresholds: { kind: 'f-beta', beta: 1, ...tunedDefaults },
+  chooseShrinkage: true,
 }
 
 /** Calibrators, then thresholds of the calibrated scores, both fitted on `[rows, labels]` fp32 logits of the dev part. */
@@ -33,7 +34,8 @@ export function fitDecision(
   targets: Matrix,
   options: DecisionOptions,
 ): Decision {
-  const { calibration, thresholds } = options
+  const { calibration } = options
+  const thresholds = settledPolicy(logits, targets, options)
   const calibrators = fitCalibrators(logits, targets, calibration)
   const scores = calibrate(logits, calibrators)
   const chosen = chooseThresholds(scores, targets, thresholds, expectedProbabilities(logits, targets))
@@ -49,6 +51,14 @@ export function fitDecision(
       calibrator: calibrators[column] ?? { slope: 1, intercept: 0 },
     })),
   }
+}
+
+function settledPolicy(logits: Matrix, targets: Matrix, options: DecisionOptions): ThresholdPolicy {
+  const { calibration, thresholds } = options
+  const judgedByF1 = thresholds.kind === 'f-beta' && thresholds.beta === 1
+  if (!judgedByF1 || !options.chooseShrinkage) return thresholds
+  const { shrinkage } = chooseShrinkage(logits, targets, calibration, thresholds)
+  return { ...thresholds, shrinkage }
 }
 
 /** Each label's best F1 on these very rows: what is often published, and more than new rows will give. */

@@ -10,8 +10,8 @@ import { seededRandom } from '../../src/core/random.ts'
 import { calibrate, expectedProbabilities, fitCalibrators } from '../../src/evaluation/calibrators.ts'
 import { type Matrix, matrix, rowsOf } from '../../src/evaluation/matrix.ts'
 import { evaluateScores } from '../../src/evaluation/metrics.ts'
+import { chooseShrinkage } from '../../src/evaluation/threshold-shrinkage.ts'
 import { type ThresholdPolicy, type TunedPolicy, chooseThresholds } from '../../src/evaluation/thresholds.ts'
-import { tunedDefaults } from '../../src/train/decision-fit.ts'
 import { datasetOf, targetsOf } from '../../src/train/dataset.ts'
 import { readJsonLines } from '../../src/train/json-lines.ts'
 
@@ -21,12 +21,15 @@ const [predictionsPath = '', dataPath = '', fitRows] = process.argv.slice(2)
 const { logits, labels } = readPredictions(predictionsPath)
 const targets = targetsOf(datasetOf(await readJsonLines(dataPath), labels))
 
-const ways: Record<string, () => ThresholdPolicy> = {
+const ways: Record<string, (logits: Matrix, targets: Matrix) => ThresholdPolicy> = {
   '0.5 for every label': () => ({ kind: 'fixed', value: 0.5 }),
   'one for all labels': () => ({ ...f1, minPositives: Infinity }),
   "the label's own best": () => f1,
   'as calibrated scores expect': () => ({ ...f1, shrinkage: Infinity }),
-  'between (default)': () => ({ ...f1, ...tunedDefaults }),
+  'between, by cross-validation (default)': (fitLogits, fitTargets) => ({
+    ...f1,
+    shrinkage: chooseShrinkage(fitLogits, fitTargets, 'temperature', f1).shrinkage,
+  }),
 }
 
 /** Of thresholds that are chosen on the rows `fit`, on the rows `held`. */
@@ -40,7 +43,7 @@ function qualityOf(
   const chosen = chooseThresholds(
     calibrate(fitLogits, calibrators),
     fitTargets,
-    policyOf(),
+    policyOf(fitLogits, fitTargets),
     expectedProbabilities(fitLogits, fitTargets),
   )
   const { macroF1, microF1 } = evaluateScores(

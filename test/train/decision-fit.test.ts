@@ -23,6 +23,7 @@ test('thresholds chosen by default hold better on new rows than those that are b
   const fresh = drawn(20_000, 100)
   const own = {
     ...defaultDecisionOptions,
+    chooseShrinkage: false,
     thresholds: { kind: 'f-beta', beta: 1, minPositives: 5, shrinkage: 0 },
   } as const
   let difference = 0
@@ -47,6 +48,7 @@ test('the best F1 on the rows is that of thresholds by the targets alone', () =>
   const decision = fitDecision(labels, logits, targets, {
     calibration: 'none',
     thresholds: { kind: 'f-beta', beta: 1, minPositives: 1, shrinkage: 0 },
+    chooseShrinkage: false,
   })
   const { scores } = decideAll(decision, logits)
   const thresholds = decision.labels.map(({ threshold }) => threshold)
