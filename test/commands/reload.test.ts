@@ -99,6 +99,7 @@ describe('a promoted version', () => {
           model: `small@${second.version}`,
           provider: 'cpu',
           precision: 'fp32',
+          graph: 'plain',
           processes: 1,
           threads: 1,
           before: `small@${first.version}`,
