@@ -22,9 +22,8 @@ export class LivePage {
     this.#history = new LiveHistory(options.metrics)
   }
 
-  html(): Promise<string> {
+  html(atMs = monotonicMs()): Promise<string> {
     const { metrics, notReady } = this.#options
-    const atMs = monotonicMs()
     if (this.#drawn === undefined || atMs - this.#drawn.atMs > pageAgeMs) {
       this.#drawn = { atMs, html: renderLivePage(metrics, this.#history.samples, notReady()) }
     }
