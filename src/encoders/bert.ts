@@ -2,7 +2,6 @@ import type { GraphBuilder } from '../graph/builder.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { activate } from './activation.ts'
 import type { ModelConfig } from './config.ts'
-import type { JoinedParts } from './joined-bert.ts'
 import { layerPrefix } from './weights.ts'
 
 /** Where dropout goes in training. `attention` is applied to the attention probabilities. */
@@ -17,8 +16,8 @@ export interface ModelParts {
   readonly linear?: (x: Tensor, name: string) => Tensor
   /** Attention as one operator, which needs no transposed copies of its inputs; it has no gradient rule. */
   readonly attentionInOne?: boolean
-  /** The operators that ONNX Runtime has for BERT on graphics processors, instead of ONNX's own. */
-  readonly joined?: JoinedParts
+  /** The operators that ONNX Runtime has for BERT on graphics processors, instead of ONNX's own; packed: without padding. */
+  readonly joined?: 'joined' | 'packed'
   /** The same shape as `x`; inference returns `x` itself. */
   readonly dropout: (x: Tensor, site: DropoutSite) => Tensor
 }

@@ -6,7 +6,6 @@ import type { GraphBuilder } from '../graph/builder.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { type ActivationRanges, quantization } from './activation-ranges.ts'
 import type { ModelParts } from './bert.ts'
-import type { JoinedParts } from './joined-bert.ts'
 import { quantizeRows } from './quantize.ts'
 
 /**
@@ -60,37 +59,6 @@ export function constantParts(
     return g.apply('MatMulIntegerToFloat', inputs, {})[0]
   }
   return { parameter, lookUp, dropout, linear, attentionInOne: true }
-}
-
-/** Weights for the joined form, from the stored ones. */
-export function joinedParts(
-  g: GraphBuilder,
-  stored: ReadonlyMap<string, StoredTensor>,
-  precision: 'fp32' | 'fp16',
-  packed: boolean,
-): JoinedParts {
-  const weightsSideBySide = (names: readonly string[]): Tensor => {
-    const tensors = names.map((name) => storedAs(stored, `${name}.weight`))
-    const [, width = 0] = tensors[0]?.shape ?? []
-    const columns = tensors.map(({ shape }) => shape[0] ?? 0)
-    const outs = columns.reduce((sum, out) => sum + out, 0)
-    const values = new Float32Array(width * outs)
-    let first = 0
-    for (const [index, tensor] of tensors.entries()) {
-      const out = columns[index] ?? 0
-      const weight = toFloat32(tensor, names[index] ?? '')
-      for (let row = 0; row < out; row++) {
-        for (let column = 0; column < width; column++) {
-          values[column * outs + first + row] = weight[row * width + column] as number
-        }
-      }
-      first += out
-    }
-    const data = precision === 'fp16' ? floatsToHalves(values) : values
-    const type = precision === 'fp16' ? 'float16' : 'float32'
-    return g.initializer(`${names.join('+')}.weight`, type, [width, outs], bytesOf(data))
-  }
-  return { weightsSideBySide, packed }
 }
 
 type Quantized = readonly [y: Tensor, scale: Tensor, zeroPoint: Tensor]

@@ -5,14 +5,6 @@ import type { EncoderInputs, ModelParts } from './bert.ts'
 import type { ModelConfig } from './config.ts'
 import { layerPrefix } from './weights.ts'
 
-/** What the joined form needs beside the parts of every form. */
-export interface JoinedParts {
-  /** The weights [out, in] of linear layers that read the same, transposed and side by side: [in, sum of out]. */
-  readonly weightsSideBySide: (names: readonly string[]) => Tensor
-  /** The layers see no padding: CUDA alone has the operators for it. */
-  readonly packed: boolean
-}
-
 /**
  * The encoder of `bertEncoder` in the operators that ONNX Runtime has for BERT beside ONNX's own: on a graphics
  * processor each is one kernel, where the small operators it replaces wait for memory. The same inputs and result,
@@ -22,7 +14,7 @@ export function joinedBertEncoder(
   g: GraphBuilder,
   config: ModelConfig,
   { parameter }: ModelParts,
-  { weightsSideBySide, packed }: JoinedParts,
+  kind: 'joined' | 'packed',
   { inputIds, attentionMask }: EncoderInputs,
 ): Tensor {
   const epsilon = config.layerNormEpsilon
@@ -47,7 +39,7 @@ export function joinedBertEncoder(
         inputIds,
         undefined,
         parameter('bert.embeddings.word_embeddings.weight'),
-        // constants, which ONNX Runtime adds once
+        // constants, which ONNX Runtime adds once in fp32; in halves it adds them in each run, [positions, hidden]
         g.add(positions, g.slice(typeTable, 0, 0, 1)),
         undefined,
         parameter('bert.embeddings.LayerNorm.weight'),
@@ -59,13 +51,16 @@ export function joinedBertEncoder(
   })
   const rows = [-1, config.hiddenSize]
   const whole = g.shape(embedded)
-  const [tokens, tokenOffsets, cumulatedCounts] = packed
-    ? g.apply('RemovePadding', [embedded, tokenCounts], {})
-    : [g.reshape(embedded, rows)]
+  const [tokens, tokenOffsets, cumulatedCounts] =
+    kind === 'packed' ? g.apply('RemovePadding', [embedded, tokenCounts], {}) : [g.reshape(embedded, rows)]
 
   const attend = (x: Tensor, prefix: string): Tensor => {
     const names = ['query', 'key', 'value'].map((part) => `${prefix}.${part}`)
-    const weights = weightsSideBySide(names)
+    // constants, which ONNX Runtime turns and joins once: [hidden, 3 * hidden]
+    const weights = g.concat(
+      names.map((name) => g.transpose(parameter(`${name}.weight`), [1, 0])),
+      1,
+    )
     const biases = g.concat(names.map(bias), 0)
     const attributes = { num_heads: config.attentionHeads }
     if (tokenOffsets !== undefined && cumulatedCounts !== undefined) {

@@ -9,11 +9,10 @@ import type { ActivationRanges } from './activation-ranges.ts'
 import { bertEncoder, linearLayer } from './bert.ts'
 import type { EncoderInputs, ModelParts } from './bert.ts'
 import type { ModelConfig } from './config.ts'
-import { constantParts, joinedParts } from './constants.ts'
+import { constantParts } from './constants.ts'
 import type { Precision } from './constants.ts'
 import { classify, pool } from './head.ts'
 import { joinedBertEncoder } from './joined-bert.ts'
-import type { JoinedParts } from './joined-bert.ts'
 import type { ModelOutput } from './output.ts'
 import {
   encoderParameters,
@@ -102,7 +101,7 @@ function memberOutputs(
   }
   const outputs = config.labels.map((label, index) => {
     const prefix = memberPrefix(index)
-    const { joined, linear, lookUp, parameter } = parts
+    const { linear, lookUp, parameter } = parts
     const own: ModelParts = {
       ...parts,
       parameter: (name) => parameter(`${prefix}${name}`),
@@ -110,17 +109,11 @@ function memberOutputs(
         ? {}
         : { lookUp: (ids: Tensor, name: string) => lookUp(ids, `${prefix}${name}`) }),
       ...(linear === undefined ? {} : { linear: (x: Tensor, name: string) => linear(x, `${prefix}${name}`) }),
-      ...(joined === undefined ? {} : { joined: prefixed(joined, prefix) }),
     }
     return g.within(`label.${index}`, () => modelOutput(g, memberConfig(config, label), own, inputs, output))
   })
   return g.concat(outputs, 1)
 }
-
-const prefixed = (joined: JoinedParts, prefix: string): JoinedParts => ({
-  ...joined,
-  weightsSideBySide: (names) => joined.weightsSideBySide(names.map((name) => `${prefix}${name}`)),
-})
 
 /** The parameters that follow the precision: everything before pooling. */
 function encoderNames(config: ModelConfig): Set<string> {
@@ -163,23 +156,16 @@ export function modelGraph(
   const inputs = graphInputs(g, form)
   const stored = resolveWeights(modelParameters(config, output), weights)
   const parts = constantParts(g, stored, precision, encoderNames(config), ranges)
-  const chosen = { ...parts, ...partsOfForm(g, stored, precision, form) }
+  const chosen = { ...parts, ...partsOfForm(precision, form) }
   g.output(output, modelOutput(g, config, chosen, inputs, output))
   return g.build()
 }
 
 /** int8 has operators of its own, which no form joins. */
-function partsOfForm(
-  g: GraphBuilder,
-  stored: ReadonlyMap<string, StoredTensor>,
-  precision: Precision,
-  form: GraphForm,
-): Partial<ModelParts> {
+function partsOfForm(precision: Precision, form: GraphForm): Partial<ModelParts> {
   if (form === 'served') return {}
   const isJoined = (form === 'joined' || form === 'packed') && precision !== 'int8'
-  return isJoined
-    ? { joined: joinedParts(g, stored, precision, form === 'packed') }
-    : { attentionInOne: false }
+  return isJoined ? { joined: form } : { attentionInOne: false }
 }
 
 function graphInputs(g: GraphBuilder, form: GraphForm): EncoderInputs {

@@ -1,8 +1,8 @@
 /**
  * Ways to choose thresholds, on rows that they were not chosen on: calibrators and thresholds are fitted on one half
- * of a dev part and decide the other, ten times both ways round; or on `ROWS` of it and decide all others, twenty times. Beside it
- * the flattering figure: the whole part, on itself. `node build/test/bench/threshold-policies.js PREDICTIONS.jsonl DATA.jsonl [ROWS]`, the first from
- * `evaluate --predictions`.
+ * of a dev part and decide the other, ten times both ways round; or on `ROWS` of it and decide all others, twenty times.
+ * Beside it the flattering figure: the whole part, on itself.
+ * `node build/test/bench/threshold-policies.js PREDICTIONS.jsonl DATA.jsonl [ROWS]`, the first from `evaluate --predictions`.
  */
 import { readFileSync } from 'node:fs'
 import { table } from '../../src/commands/output.ts'

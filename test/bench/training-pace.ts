@@ -1,8 +1,8 @@
 /**
  * Real tokens a second of fine-tuning, optimiser included and tokenising left out, beside a PyTorch loop that takes the
  * same batches: `node build/test/bench/training-pace.js --python PATH [--data FILE.jsonl] [--json]`, where PATH is a
- * Python with test/bench/requirements.txt; `--provider cuda` takes the card on both sides. All run in turn, round after round. PyTorch runs in fp32 and in bf16, each
- * with busy and with passive waiting of its threads; the better one counts.
+ * Python with test/bench/requirements.txt; `--provider cuda` takes the card on both sides. All run in turn, round after
+ * round. PyTorch runs in fp32 and in bf16, each with busy and with passive waiting of its threads; the better one counts.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
