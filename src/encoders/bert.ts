@@ -14,6 +14,8 @@ export interface ModelParts {
   readonly lookUp?: (ids: Tensor, name: string) => Tensor
   /** A linear layer of [rows, in] where it is not `parameter`s in fp32: 8-bit inference has its own. */
   readonly linear?: (x: Tensor, name: string) => Tensor
+  /** The linear layers `inner` and `outer` with the activation between them, where they are not the one after the other. */
+  readonly feedForward?: (x: Tensor, inner: string, outer: string) => Tensor
   /** Attention as one operator, which needs no transposed copies of its inputs; it has no gradient rule. */
   readonly attentionInOne?: boolean
   /** The operators that ONNX Runtime has for BERT on graphics processors, instead of ONNX's own; packed: without padding. */
@@ -62,6 +64,10 @@ export function bertEncoder(
   const scoreScale = g.scalar(1 / Math.sqrt(headSize), type)
   const lookUp = parts.lookUp ?? ((ids, name) => g.gather(parts.parameter(name), ids, 0))
   const linear = (x: Tensor, name: string): Tensor => linearLayer(g, parts, x, name)
+  const feedForward =
+    parts.feedForward ??
+    ((x: Tensor, inner: string, outer: string) =>
+      linear(activate(g, config.activation, linear(x, inner)), outer))
   const norm = (x: Tensor, name: string): Tensor =>
     g.layerNormalization(
       x,
@@ -108,9 +114,8 @@ export function bertEncoder(
         g.add(parts.dropout(mixed, 'hidden'), hidden),
         `${prefix}.attention.output.LayerNorm`,
       )
-      const inner = activate(g, config.activation, linear(attended, `${prefix}.intermediate.dense`))
-      const outer = linear(inner, `${prefix}.output.dense`)
-      return norm(g.add(parts.dropout(outer, 'hidden'), attended), `${prefix}.output.LayerNorm`)
+      const fed = feedForward(attended, `${prefix}.intermediate.dense`, `${prefix}.output.dense`)
+      return norm(g.add(parts.dropout(fed, 'hidden'), attended), `${prefix}.output.LayerNorm`)
     })
   }
   return hidden

@@ -101,7 +101,7 @@ function memberOutputs(
   }
   const outputs = config.labels.map((label, index) => {
     const prefix = memberPrefix(index)
-    const { linear, lookUp, parameter } = parts
+    const { linear, feedForward, lookUp, parameter } = parts
     const own: ModelParts = {
       ...parts,
       parameter: (name) => parameter(`${prefix}${name}`),
@@ -109,6 +109,12 @@ function memberOutputs(
         ? {}
         : { lookUp: (ids: Tensor, name: string) => lookUp(ids, `${prefix}${name}`) }),
       ...(linear === undefined ? {} : { linear: (x: Tensor, name: string) => linear(x, `${prefix}${name}`) }),
+      ...(feedForward === undefined
+        ? {}
+        : {
+            feedForward: (x: Tensor, inner: string, outer: string) =>
+              feedForward(x, `${prefix}${inner}`, `${prefix}${outer}`),
+          }),
     }
     return g.within(`label.${index}`, () => modelOutput(g, memberConfig(config, label), own, inputs, output))
   })
@@ -155,7 +161,10 @@ export function modelGraph(
   const g = new GraphBuilder('model')
   const inputs = graphInputs(g, form)
   const stored = resolveWeights(modelParameters(config, output), weights)
-  const parts = constantParts(g, stored, precision, encoderNames(config), ranges)
+  const parts = constantParts(g, stored, precision, encoderNames(config), {
+    activation: config.activation,
+    ranges,
+  })
   const chosen = { ...parts, ...partsOfForm(precision, form) }
   g.output(output, modelOutput(g, config, chosen, inputs, output))
   return g.build()
