@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../graph/builder.ts'
 import type { Tensor } from '../graph/tensor.ts'
+import { type AdamWScalars, adamWBetas } from './vector-arithmetic.ts'
 
 export interface AdamWOptions {
   readonly beta1: number
@@ -9,7 +10,7 @@ export interface AdamWOptions {
   readonly weightDecay: number
 }
 
-export const defaultAdamW: Omit<AdamWOptions, 'weightDecay'> = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+export const defaultAdamW: Omit<AdamWOptions, 'weightDecay'> = { ...adamWBetas, epsilon: 1e-8 }
 
 /** One parameter's state before a step, or after it. All have the parameter's shape. */
 export interface Moments {
@@ -54,3 +55,18 @@ export const biasCorrections = (step: number, { beta1, beta2 } = defaultAdamW): 
   1 - beta1 ** step,
   1 - beta2 ** step,
 ]
+
+/** The numbers of step `step`, counted from 1, at a learning rate; gradients count times `clip`. */
+export function adamWScalars(
+  step: number,
+  { rate, weightDecay, clip }: { readonly rate: number; readonly weightDecay: number; readonly clip: number },
+): AdamWScalars {
+  const [firstCorrection, secondCorrection] = biasCorrections(step)
+  const root = Math.sqrt(secondCorrection)
+  return {
+    clip,
+    keep: 1 - rate * weightDecay,
+    rate: (rate * root) / firstCorrection,
+    epsilon: defaultAdamW.epsilon * root,
+  }
+}

@@ -16,11 +16,12 @@ import {
 import { type EncoderGraphs, buildEncoderGraphs, gradientName, wordTable } from './encoder-graph.ts'
 import { type EncoderHyperparameters, lossOf } from './encoder-hyperparameters.ts'
 import { frozenParameters, peakRateOf } from './encoder-rates.ts'
-import { FlatAdamW } from './flat-adamw.ts'
 import { FlatParameters, sizeOf } from './flat-parameters.ts'
 import { positiveWeights } from './initial-head.ts'
 import { RowAdamW } from './row-adamw.ts'
 import { derivedSeed, scheduleShare } from './schedule.ts'
+import { simdArithmetic } from './simd-arithmetic.ts'
+import { type VectorArithmetic, plainArithmetic } from './vector-arithmetic.ts'
 import { WeightAverage } from './weight-average.ts'
 
 export interface TrainerOptions {
@@ -47,7 +48,7 @@ export class EncoderTrainer {
   readonly #options: TrainerOptions
   readonly #graphs: EncoderGraphs
   readonly #sessions: { readonly gradients: ArraySession; readonly forward: ArraySession }
-  readonly #optimiser: FlatAdamW
+  readonly #arithmetic: VectorArithmetic
   readonly #flat: FlatParameters
   readonly #table: RowAdamW | undefined
   readonly #parameters: Readonly<Record<string, NumberArray>>
@@ -55,7 +56,7 @@ export class EncoderTrainer {
   readonly #positiveWeight: NumberArray
   readonly #lengths: readonly number[]
   /** Gradients of a part of a batch before they are added up; empty while batches have one part. */
-  #partGradients = new Float32Array(0)
+  #partGradients: Float32Array = new Float32Array(0)
   #tableGradients = new Float32Array(0)
   readonly #average: WeightAverage | undefined
 
@@ -63,13 +64,13 @@ export class EncoderTrainer {
     options: TrainerOptions,
     graphs: EncoderGraphs,
     sessions: { gradients: ArraySession; forward: ArraySession },
-    optimiser: FlatAdamW,
+    arithmetic: VectorArithmetic,
   ) {
     const { config, parameters, hyperparameters, train, totalSteps } = options
     this.#options = options
     this.#graphs = graphs
     this.#sessions = sessions
-    this.#optimiser = optimiser
+    this.#arithmetic = arithmetic
     const shapes = modelParameters(config, 'logits')
     const dense = graphs.trained.filter((name) => name !== wordTable)
     const flat = new FlatParameters(
@@ -79,24 +80,37 @@ export class EncoderTrainer {
         // Biases and LayerNorm are not decayed.
         weightDecay: shape.length > 1 ? hyperparameters.weightDecay : 0,
       }),
+      arithmetic,
     )
     this.#flat = flat
     const arrays: [string, NumberArray][] = [...shapes].map(([name, shape]) => {
       const given = parameters.get(name) ?? new Float32Array(sizeOf(shape))
       const place = flat.places.get(name)
-      if (place === undefined) return [name, { shape, values: given.slice() }]
-      flat.values.set(given, place.start)
-      return [name, { shape, values: flat.values.subarray(place.start, place.end) }]
+      const isTable = name === wordTable && graphs.trained.includes(name)
+      const values =
+        place !== undefined
+          ? flat.values.subarray(place.start, place.end)
+          : isTable
+            ? arithmetic.array(given.length)
+            : new Float32Array(given.length)
+      values.set(given)
+      return [name, { shape, values }]
     })
     this.#parameters = Object.fromEntries(arrays)
     const table = this.#parameters[wordTable]?.values
     this.#table =
       graphs.trained.includes(wordTable) && table instanceof Float32Array
-        ? new RowAdamW(table, config.hiddenSize, {
-            peakRate: peakRateOf(wordTable, config, hyperparameters),
-            weightDecay: hyperparameters.weightDecay,
-            scheduleAt: (step) => scheduleShare(step, { ...hyperparameters, totalSteps }),
-          })
+        ? new RowAdamW(
+            table,
+            config.hiddenSize,
+            {
+              peakRate: peakRateOf(wordTable, config, hyperparameters),
+              weightDecay: hyperparameters.weightDecay,
+              scheduleAt: (step) => scheduleShare(step, { ...hyperparameters, totalSteps }),
+              mostTokens: mostTokens(options),
+            },
+            arithmetic,
+          )
         : undefined
     this.#lengths = train.windows.map(({ length }) => length)
     this.#dropout = new DropoutPool(
@@ -110,7 +124,9 @@ export class EncoderTrainer {
     }
     const decay = hyperparameters.averageDecay
     this.#average =
-      decay > 0 ? new WeightAverage(new Map(this.#trainedArrays()), { decay, totalSteps }) : undefined
+      decay > 0
+        ? new WeightAverage(new Map(this.#trainedArrays()), { decay, totalSteps }, arithmetic)
+        : undefined
   }
 
   /** Throws TRAINING_FAILED. */
@@ -126,7 +142,8 @@ export class EncoderTrainer {
       gradients: await ArraySession.create(graphs.gradients, threads, providers),
       forward: await ArraySession.create(graphs.forward, threads, providers),
     }
-    return new EncoderTrainer(options, graphs, sessions, await FlatAdamW.create(threads))
+    const arithmetic = (await simdArithmetic(numbersOf(options, graphs.trained))) ?? plainArithmetic
+    return new EncoderTrainer(options, graphs, sessions, arithmetic)
   }
 
   /** Why a provider before the one that trains did not start. */
@@ -148,7 +165,7 @@ export class EncoderTrainer {
     for (const [index, part] of parts.entries()) {
       loss += await this.#gradientsOf(step, index, part, known === 0 ? 0 : config.labels.length / known)
     }
-    const squared = (await this.#optimiser.squaredNorm(this.#flat)) + (this.#table?.squaredNorm() ?? 0)
+    const squared = this.#flat.squaredNorm() + (this.#table?.squaredNorm() ?? 0)
     const norm = Math.sqrt(squared)
     if (!Number.isFinite(norm + loss)) {
       throw new LabelstreamError(
@@ -159,7 +176,7 @@ export class EncoderTrainer {
     const { clipNorm } = hyperparameters
     const clip = clipNorm > 0 && norm > clipNorm ? clipNorm / norm : 1
     const schedule = scheduleShare(step, { ...hyperparameters, totalSteps })
-    await this.#optimiser.step(this.#flat, { step, schedule, clip })
+    this.#flat.step(step, { schedule, clip })
     this.#table?.step(step, clip)
     this.#updateAverage(step)
     const tokens = rows.reduce((sum, row) => sum + (this.#lengths[row] ?? 0), 0)
@@ -247,7 +264,7 @@ export class EncoderTrainer {
 
     const isFirst = index === 0
     if (!isFirst && this.#partGradients.length === 0) {
-      this.#partGradients = new Float32Array(this.#flat.gradients.length)
+      this.#partGradients = this.#arithmetic.array(this.#flat.gradients.length)
     }
     const gradients = isFirst ? this.#flat.gradients : this.#partGradients
     const tableLength = padded.inputIds.length * config.hiddenSize
@@ -279,7 +296,7 @@ export class EncoderTrainer {
       into,
     )
     this.#table?.addGradients(padded.inputIds, padded.attentionMask, tableGradients)
-    if (!isFirst) await this.#optimiser.accumulate(this.#flat, this.#partGradients)
+    if (!isFirst) this.#arithmetic.add(this.#flat.gradients, this.#partGradients)
     return loss[0] ?? NaN
   }
 
@@ -320,6 +337,24 @@ export class EncoderTrainer {
       if (values instanceof Float32Array) yield [name, values]
     }
   }
+}
+
+/** Tokens of the largest batch, padding with them. */
+const mostTokens = ({ train, hyperparameters }: TrainerOptions): number =>
+  hyperparameters.batch * train.windows.reduce((most, { length }) => Math.max(most, length), 1)
+
+/** How many numbers a trainer takes of its arithmetic, and in how many arrays. */
+function numbersOf(options: TrainerOptions, trained: readonly string[]): { numbers: number; arrays: number } {
+  const { config, hyperparameters } = options
+  const shapes = modelParameters(config, 'logits')
+  const lengthOf = (name: string): number => sizeOf(shapes.get(name) ?? [])
+  const all = trained.reduce((sum, name) => sum + lengthOf(name), 0)
+  const table = trained.includes(wordTable) ? lengthOf(wordTable) : 0
+  // values, moments, gradients, and the gradients of parts
+  const flat = 5 * (all - table)
+  const rows = table === 0 ? 0 : RowAdamW.numbers(table, config.hiddenSize, mostTokens(options))
+  const averages = hyperparameters.averageDecay > 0 ? all : 0
+  return { numbers: flat + rows + averages, arrays: 9 + trained.length }
 }
 
 /** A symbolic size of the training graph for a batch. */

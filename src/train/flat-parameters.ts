@@ -1,4 +1,6 @@
 import type { ParameterShapes } from '../encoders/weights.ts'
+import { adamWScalars } from './adamw.ts'
+import type { VectorArithmetic } from './vector-arithmetic.ts'
 
 /** Neighbouring numbers that are stepped alike. */
 export interface FlatSegment {
@@ -34,11 +36,13 @@ export class FlatParameters {
   readonly first: Float32Array
   readonly second: Float32Array
   readonly gradients: Float32Array
+  readonly #arithmetic: VectorArithmetic
 
-  /** `shapes` of what is trained; the order within a segment is theirs. */
+  /** `shapes` of what is trained; the order within a segment is theirs. Takes four arrays of `arithmetic`. */
   constructor(
     shapes: ParameterShapes,
     policyOf: (name: string, shape: readonly number[]) => ParameterPolicy,
+    arithmetic: VectorArithmetic,
   ) {
     const groups = new Map<string, { policy: ParameterPolicy; names: string[] }>()
     for (const [name, shape] of shapes) {
@@ -63,10 +67,32 @@ export class FlatParameters {
     }
     this.places = places
     this.segments = segments
-    this.values = new Float32Array(end)
-    this.first = new Float32Array(end)
-    this.second = new Float32Array(end)
-    this.gradients = new Float32Array(end)
+    this.#arithmetic = arithmetic
+    this.values = arithmetic.array(end)
+    this.first = arithmetic.array(end)
+    this.second = arithmetic.array(end)
+    this.gradients = arithmetic.array(end)
+  }
+
+  /** The sum of squares of all gradients. */
+  squaredNorm(): number {
+    return this.#arithmetic.squaredNorm(this.gradients)
+  }
+
+  /** AdamW's step `step`, counted from 1, with the schedule's share of each peak rate and all gradients times `clip`. */
+  step(step: number, { schedule, clip }: { readonly schedule: number; readonly clip: number }): void {
+    for (const { start, end, peakRate, weightDecay } of this.segments) {
+      const part = (array: Float32Array): Float32Array => array.subarray(start, end)
+      this.#arithmetic.adamW(
+        {
+          values: part(this.values),
+          first: part(this.first),
+          second: part(this.second),
+          gradients: part(this.gradients),
+        },
+        adamWScalars(step, { rate: schedule * peakRate, weightDecay, clip }),
+      )
+    }
   }
 }
 

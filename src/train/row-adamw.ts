@@ -1,10 +1,13 @@
-import { biasCorrections, defaultAdamW } from './adamw.ts'
+import { adamWScalars, biasCorrections, defaultAdamW } from './adamw.ts'
+import type { AdamWArrays, DriftScalars, VectorArithmetic } from './vector-arithmetic.ts'
 
 export interface RowAdamWOptions {
   readonly peakRate: number
   readonly weightDecay: number
   /** The schedule's share of the peak rate at a step, counted from 1. */
   readonly scheduleAt: (step: number) => number
+  /** Tokens of the largest batch. */
+  readonly mostTokens: number
 }
 
 /** A mean gradient has faded to 1e-8 of itself after this many steps. */
@@ -26,31 +29,47 @@ export class RowAdamW {
   readonly #options: RowAdamWOptions
   /** Product of all decay factors up to a step, by step. */
   readonly #kept: number[] = [1]
+  readonly #arithmetic: VectorArithmetic
+  /** Rows with gradients since the last step, and where these are added up. */
   readonly #slots = new Map<number, number>()
-  #sums: Float32Array
+  readonly #sums: Float32Array
 
-  /** `values` [rows, width] is stepped in place. */
-  constructor(values: Float32Array, width: number, options: RowAdamWOptions) {
+  /** `values` [rows, width], an array of `arithmetic`, is stepped in place; three more are taken. */
+  constructor(values: Float32Array, width: number, options: RowAdamWOptions, arithmetic: VectorArithmetic) {
     this.values = values
-    this.first = new Float32Array(values.length)
-    this.second = new Float32Array(values.length)
+    this.first = arithmetic.array(values.length)
+    this.second = arithmetic.array(values.length)
     this.steppedTo = new Int32Array(values.length / width)
     this.#width = width
     this.#options = options
-    this.#sums = new Float32Array(0)
+    this.#arithmetic = arithmetic
+    this.#sums = arithmetic.array(mostSums(values.length, width, options.mostTokens))
+  }
+
+  /** Numbers that a table of `length` takes of its arithmetic, `values` with them. */
+  static numbers(length: number, width: number, mostTokens: number): number {
+    return 3 * length + mostSums(length, width, mostTokens)
   }
 
   /** Brings the rows that a batch is about to read up to step `step`. */
   catchUp(rows: Iterable<number>, step: number): void {
-    const drifts = new Map<number, Drift>()
+    const drifts = new Map<number, DriftScalars>()
+    /** Neighbours that have missed the same steps. */
+    let run: { start: number; end: number; drift: DriftScalars } | undefined
     for (const row of rows) {
       const from = this.steppedTo[row] ?? 0
       if (from >= step) continue
+      this.steppedTo[row] = step
       const drift = drifts.get(from) ?? this.#driftOf(from, step)
       drifts.set(from, drift)
-      this.#move(row, drift)
-      this.steppedTo[row] = step
+      if (run?.end === row && run.drift === drift) {
+        run.end = row + 1
+        continue
+      }
+      if (run !== undefined) this.#drift(run.start, run.end, run.drift)
+      run = { start: row, end: row + 1, drift }
     }
+    if (run !== undefined) this.#drift(run.start, run.end, run.drift)
   }
 
   catchUpAll(step: number): void {
@@ -60,12 +79,6 @@ export class RowAdamW {
   /** Adds gradients [tokens, width] to the rows that the tokens used; tokens whose mask is 0 have none. */
   addGradients(ids: Int32Array, mask: Int32Array, gradients: Float32Array): void {
     const width = this.#width
-    const needed = (this.#slots.size + ids.length) * width
-    if (this.#sums.length < needed) {
-      const larger = new Float32Array(needed)
-      larger.set(this.#sums)
-      this.#sums = larger
-    }
     const sums = this.#sums
     for (let token = 0; token < ids.length; token++) {
       const row = ids[token] ?? 0
@@ -86,59 +99,34 @@ export class RowAdamW {
 
   /** The sum of squares of the gradients added since the last step. */
   squaredNorm(): number {
-    const end = this.#slots.size * this.#width
-    let sum = 0
-    for (let i = 0; i < end; i++) sum += (this.#sums[i] as number) ** 2
-    return sum
+    return this.#arithmetic.squaredNorm(this.#sums.subarray(0, this.#slots.size * this.#width))
   }
 
   /** Step `step`, counted from 1, of the rows that have gradients, which are times `clip`. */
   step(step: number, clip: number): void {
-    const { beta1, beta2, epsilon } = defaultAdamW
     const { peakRate, weightDecay, scheduleAt } = this.#options
-    const { values, first, second } = this
+    const width = this.#width
     this.catchUp(this.#slots.keys(), step - 1)
-    const rate = scheduleAt(step) * peakRate
-    const keep = 1 - rate * weightDecay
-    const [firstCorrection, secondCorrection] = biasCorrections(step)
-    const root = Math.sqrt(secondCorrection)
-    const scaledRate = (rate * root) / firstCorrection
-    const scaledEpsilon = epsilon * root
+    const scalars = adamWScalars(step, { rate: scheduleAt(step) * peakRate, weightDecay, clip })
     for (const [row, slot] of this.#slots) {
-      const from = slot * this.#width
-      const to = row * this.#width
-      for (let i = 0; i < this.#width; i++) {
-        const gradient = (this.#sums[from + i] as number) * clip
-        const m = (first[to + i] as number) * beta1 + gradient * (1 - beta1)
-        const v = (second[to + i] as number) * beta2 + gradient * gradient * (1 - beta2)
-        first[to + i] = m
-        second[to + i] = v
-        values[to + i] = (values[to + i] as number) * keep - (scaledRate * m) / (Math.sqrt(v) + scaledEpsilon)
-      }
+      const gradients = this.#sums.subarray(slot * width, (slot + 1) * width)
+      this.#arithmetic.adamW({ ...this.#rows(row, row + 1), gradients }, scalars)
       this.steppedTo[row] = step
     }
     this.#slots.clear()
   }
 
-  #move(row: number, { kept, push, epsilon, first, second }: Drift): void {
-    const { values, first: means, second: squares } = this
-    const end = (row + 1) * this.#width
-    for (let i = row * this.#width; i < end; i++) {
-      const m = means[i] as number
-      const decayed = (values[i] as number) * kept
-      if (m === 0) {
-        values[i] = decayed
-        continue
-      }
-      const v = squares[i] as number
-      values[i] = decayed - (push * m) / (Math.sqrt(v) + epsilon)
-      means[i] = m * first
-      squares[i] = v * second
-    }
+  #drift(start: number, end: number, drift: DriftScalars): void {
+    this.#arithmetic.drift(this.#rows(start, end), drift)
+  }
+
+  #rows(start: number, end: number): Omit<AdamWArrays, 'gradients'> {
+    const part = (array: Float32Array): Float32Array => array.subarray(start * this.#width, end * this.#width)
+    return { values: part(this.values), first: part(this.first), second: part(this.second) }
   }
 
   /** What steps from+1 .. to do to a row without gradients. */
-  #driftOf(from: number, to: number): Drift {
+  #driftOf(from: number, to: number): DriftScalars {
     const { beta1, beta2, epsilon } = defaultAdamW
     const { peakRate, scheduleAt } = this.#options
     let push = 0
@@ -171,10 +159,6 @@ export class RowAdamW {
   }
 }
 
-interface Drift {
-  readonly kept: number
-  readonly push: number
-  readonly epsilon: number
-  readonly first: number
-  readonly second: number
-}
+/** A batch has a sum for each row that its tokens use. */
+const mostSums = (length: number, width: number, mostTokens: number): number =>
+  Math.min(length, mostTokens * width)

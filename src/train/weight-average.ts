@@ -1,3 +1,5 @@
+import type { VectorArithmetic } from './vector-arithmetic.ts'
+
 /** An average over every tenth step costs a tenth and is as smooth. */
 const longestEvery = 10
 /** A short training is averaged more often, for the average must leave the first weights behind. */
@@ -9,11 +11,23 @@ export class WeightAverage {
   readonly #averages: ReadonlyMap<string, Float32Array>
   readonly #decay: number
   readonly #every: number
+  readonly #arithmetic: VectorArithmetic
 
-  /** Starts at the weights as they are; `weights` are the live arrays. */
-  constructor(weights: ReadonlyMap<string, Float32Array>, options: { decay: number; totalSteps: number }) {
+  /** Starts at the weights as they are; `weights` are the live arrays, of `arithmetic`, which as many again are taken of. */
+  constructor(
+    weights: ReadonlyMap<string, Float32Array>,
+    options: { readonly decay: number; readonly totalSteps: number },
+    arithmetic: VectorArithmetic,
+  ) {
     this.#weights = weights
-    this.#averages = new Map([...weights].map(([name, values]) => [name, values.slice()]))
+    this.#arithmetic = arithmetic
+    this.#averages = new Map(
+      [...weights].map(([name, values]) => {
+        const average = arithmetic.array(values.length)
+        average.set(values)
+        return [name, average]
+      }),
+    )
     this.#decay = options.decay
     this.#every = Math.min(longestEvery, Math.ceil(options.totalSteps / fewestAveraged))
   }
@@ -33,10 +47,8 @@ export class WeightAverage {
     const seen = step / this.#every
     const keep = Math.min(this.#decay, seen / (seen + 9))
     for (const [name, values] of this.#weights) {
-      const average = this.#averages.get(name) ?? new Float32Array()
-      for (let i = 0; i < average.length; i++) {
-        average[i] = keep * (average[i] as number) + (1 - keep) * (values[i] as number)
-      }
+      const average = this.#averages.get(name)
+      if (average !== undefined) this.#arithmetic.blend(average, values, keep)
     }
   }
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { plainArithmetic } from '../../src/train/vector-arithmetic.ts'
 import { WeightAverage } from '../../src/train/weight-average.ts'
 
 /** The average of a weight that is the step's number, and the steps at which it was taken. */
 function averaged(totalSteps: number, decay: number): { average: number; taken: number[] } {
   const weights = new Map([['w', new Float32Array(1)]])
-  const average = new WeightAverage(weights, { decay, totalSteps })
+  const average = new WeightAverage(weights, { decay, totalSteps }, plainArithmetic)
   const taken: number[] = []
   for (let step = 1; step <= totalSteps; step++) {
     weights.get('w')?.fill(step)
@@ -31,7 +32,7 @@ test('the average trails the weights by about 1 / (1 - decay) turns, and has lef
 
 test('the live weights stay what they are', () => {
   const values = Float32Array.of(1, 2)
-  const average = new WeightAverage(new Map([['w', values]]), { decay: 0.5, totalSteps: 10 })
+  const average = new WeightAverage(new Map([['w', values]]), { decay: 0.5, totalSteps: 10 }, plainArithmetic)
   values.fill(4)
   average.take(1)
   assert.deepEqual([...values], [4, 4])
