@@ -34,11 +34,16 @@ export function onnxModelType(): protobuf.Type {
   return cachedModelType
 }
 
+export interface OnnxOptions {
+  /** The name of an empty sequence that comes before all other outputs, where one is wanted. */
+  readonly emptySequence?: string
+}
+
 /**
  * The graph as an ONNX model file. The weights are copied once, into the result.
  * Throws MODEL_UNSUPPORTED when they are over protobuf's limit of 2 GB.
  */
-export function writeOnnx(graph: Graph): Uint8Array {
+export function writeOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   const weightBytes = graph.initializers.reduce((sum, { data }) => sum + data.byteLength, 0)
   if (weightBytes > maxWeightBytes) {
     throw new LabelstreamError(
@@ -46,7 +51,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
       `the weights take ${weightBytes} bytes; one ONNX file holds at most 2 GB`,
     )
   }
-  return encode(graph, tensorProto)
+  return encode(graph, tensorProto, options)
 }
 
 /** An ONNX model file whose large weights lie in a file beside it, and the pieces of that file in their order. */
@@ -78,7 +83,11 @@ const leastOutsideBytes = 1_024
 /** A cache line, and a multiple of every element's size. */
 const alignmentBytes = 64
 
-function encode(graph: Graph, initializerProto: (tensor: Initializer) => object): Uint8Array {
+function encode(
+  graph: Graph,
+  initializerProto: (tensor: Initializer) => object,
+  { emptySequence }: OnnxOptions = {},
+): Uint8Array {
   const { irVersion, opsetVersion } = graph.nodes.some(({ op }) => operatorVersions[op] !== undefined)
     ? newer
     : oldest
@@ -93,13 +102,24 @@ function encode(graph: Graph, initializerProto: (tensor: Initializer) => object)
     graph: {
       name: graph.name,
       input: graph.inputs.map(valueInfo),
-      output: graph.outputs.map(valueInfo),
+      output: [
+        ...(emptySequence === undefined ? [] : [sequenceInfo(emptySequence)]),
+        ...graph.outputs.map(valueInfo),
+      ],
       initializer: graph.initializers.map(initializerProto),
-      node: nodeProtos(graph),
+      node: [
+        ...(emptySequence === undefined ? [] : [{ opType: 'SequenceEmpty', output: [emptySequence] }]),
+        ...nodeProtos(graph),
+      ],
     },
   }
   return onnxModelType().encode(model).finish()
 }
+
+const sequenceInfo = (name: string): object => ({
+  name,
+  type: { sequenceType: { elemType: { tensorType: { elemType: elementTypes.float32.onnx } } } },
+})
 
 const valueInfo = ({ name, type, shape }: Tensor): object => ({
   name,

@@ -6,6 +6,7 @@ import { addGradients } from '../graph/gradient/backward.ts'
 import { writeOnnx } from '../graph/onnx.ts'
 import type { Shape } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
+import { withoutCopies } from '../runtime/array-session.ts'
 import { type LossKind, trainingLoss } from './training-loss.ts'
 
 /** The table of which a batch uses few rows: its gradient comes one row a token. */
@@ -80,7 +81,7 @@ function gradientGraph(config: ModelConfig, options: EncoderGraphOptions): Omit<
     const shaped = name === wordTable ? g.reshape(gradient, [-1, config.hiddenSize]) : gradient
     g.output(gradientName(name), shaped)
   })
-  return { gradients: writeOnnx(g.build()), dropoutInputs, trained }
+  return { gradients: writeOnnx(g.build(), withoutCopies), dropoutInputs, trained }
 }
 
 /** The rows that the graph looks up in a table. */
@@ -95,7 +96,7 @@ function forwardGraph(config: ModelConfig): Uint8Array {
   const inputs = encoderInputs(g)
   const parts = { parameter: lookup(parameterInputs(g, config)), dropout: (x: Tensor) => x }
   g.output('logits', modelOutput(g, config, parts, inputs, 'logits'))
-  return writeOnnx(g.build())
+  return writeOnnx(g.build(), withoutCopies)
 }
 
 const encoderInputs = (g: GraphBuilder): { inputIds: Tensor; attentionMask: Tensor } => ({
