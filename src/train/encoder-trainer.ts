@@ -4,7 +4,7 @@ import type { ModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { ArraySession, type NumberArray, type NumberArrays } from '../runtime/array-session.ts'
 import type { ConcreteProvider } from '../runtime/messages.ts'
-import { DropoutPool } from './dropout-pool.ts'
+import { DropoutMasks } from './dropout-masks.ts'
 import {
   type PaddedRows,
   type TokenRows,
@@ -52,7 +52,7 @@ export class EncoderTrainer {
   readonly #flat: FlatParameters
   readonly #table: RowAdamW | undefined
   readonly #parameters: Readonly<Record<string, NumberArray>>
-  readonly #dropout: DropoutPool
+  readonly #dropout: DropoutMasks
   readonly #positiveWeight: NumberArray
   readonly #lengths: readonly number[]
   /** Gradients of a part of a batch before they are added up; empty while batches have one part. */
@@ -113,11 +113,7 @@ export class EncoderTrainer {
           )
         : undefined
     this.#lengths = train.windows.map(({ length }) => length)
-    this.#dropout = new DropoutPool(
-      hyperparameters.dropout,
-      this.#longestMask(),
-      derivedSeed(hyperparameters.seed, 'dropout'),
-    )
+    this.#dropout = new DropoutMasks(graphs.dropoutInputs, this.#lengths, hyperparameters)
     this.#positiveWeight = {
       shape: [config.labels.length],
       values: positiveWeights(train.targets, hyperparameters.positiveWeightPower),
@@ -287,7 +283,7 @@ export class EncoderTrainer {
       {
         ...this.#parameters,
         ...tokenFeeds(padded),
-        ...this.#dropoutFeeds(step, index, padded),
+        ...this.#dropout.feeds(step, index, padded),
         targets: { shape: cells, values: targets },
         mask: { shape: cells, values: mask },
         positiveWeight: this.#positiveWeight,
@@ -298,31 +294,6 @@ export class EncoderTrainer {
     this.#table?.addGradients(padded.inputIds, padded.attentionMask, tableGradients)
     if (!isFirst) this.#arithmetic.add(this.#flat.gradients, this.#partGradients)
     return loss[0] ?? NaN
-  }
-
-  #dropoutFeeds(step: number, part: number, padded: PaddedRows): NumberArrays {
-    const random = seededRandom(derivedSeed(this.#options.hyperparameters.seed, 'dropout', step, part))
-    return Object.fromEntries(
-      this.#graphs.dropoutInputs.map(({ name, shape }) => {
-        const sizes = shape.map((size) => sizeIn(size, padded))
-        return [name, { shape: sizes, values: this.#dropout.mask(sizeOf(sizes), random.next()) }]
-      }),
-    )
-  }
-
-  #longestMask(): number {
-    const { batch, budgetTokens } = this.#options.hyperparameters
-    const longest = this.#lengths.reduce((most, length) => Math.max(most, length), 1)
-    const sizes = [1, longest].map((columns) => ({
-      rows: Math.max(1, Math.min(batch, Math.floor(budgetTokens / columns))),
-      columns,
-    }))
-    return Math.max(
-      0,
-      ...this.#graphs.dropoutInputs.flatMap(({ shape }) =>
-        sizes.map((padded) => sizeOf(shape.map((size) => sizeIn(size, padded)))),
-      ),
-    )
   }
 
   #updateAverage(step: number): void {
@@ -355,15 +326,6 @@ function numbersOf(options: TrainerOptions, trained: readonly string[]): { numbe
   const rows = table === 0 ? 0 : RowAdamW.numbers(table, config.hiddenSize, mostTokens(options))
   const averages = hyperparameters.averageDecay > 0 ? all : 0
   return { numbers: flat + rows + averages, arrays: 9 + trained.length }
-}
-
-/** A symbolic size of the training graph for a batch. */
-function sizeIn(size: number | string, { rows, columns }: { rows: number; columns: number }): number {
-  if (typeof size === 'number') return size
-  return size
-    .split('*')
-    .map((factor) => (factor === 'batch' ? rows : factor === 'sequence' ? columns : Number(factor)))
-    .reduce((product, factor) => product * factor, 1)
 }
 
 const tokenFeeds = ({ rows, columns, inputIds, attentionMask }: PaddedRows): NumberArrays => ({

@@ -29,6 +29,8 @@ export interface PaceJob {
   readonly windows: readonly (readonly number[])[]
   /** 0 or 1, by row and label. */
   readonly targets: readonly (readonly number[])[]
+  /** Of the training that these steps begin: schedule and averages are those of its length. */
+  readonly totalSteps: number
   /** Rows by step, the warm-up's first. */
   readonly batches: readonly (readonly number[])[]
   /** The head to start from: weight [labels, hidden] row by row, bias [labels]. */
@@ -56,6 +58,9 @@ export interface PaceOptions {
   readonly steps: number
   readonly warmupSteps: number
 }
+
+/** Two epochs of GoEmotions. */
+const totalSteps = 2_700
 
 /** As `trainedConfigJson` has it for `full-linear`. */
 export const paceConfig = (labels: readonly string[]): ModelConfig =>
@@ -90,6 +95,7 @@ export async function paceJob({
     provider,
     threads,
     warmupSteps: steps.warmupSteps,
+    totalSteps: Math.max(totalSteps, wanted),
     windows: windows.map((window) => Array.from(window)),
     targets: rows.rows.map((row) => Array.from(row.targets)),
     batches: epochBatches(lengths, { batch, seed, epoch: 1 }).slice(0, wanted),

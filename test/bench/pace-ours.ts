@@ -27,7 +27,7 @@ const trainer = await EncoderTrainer.create({
   parameters,
   hyperparameters: job.hyperparameters,
   train: { windows, targets: matrix(windows.length, columns, Float32Array.from(job.targets.flat())) },
-  totalSteps: job.batches.length,
+  totalSteps: job.totalSteps,
   providers: [job.provider],
   threads: job.threads,
 })

@@ -82,7 +82,7 @@ def parameter_groups():
 
 def share_at(step):
     """Linear warm-up, then linear decay; steps count from 0."""
-    total = len(job["batches"])
+    total = job["totalSteps"]
     warmup = round(total * hyper["warmup"])
     if step < warmup:
         return (step + 1) / warmup
