@@ -2,7 +2,7 @@ import { type Matrix, matrix } from '../evaluation/matrix.ts'
 import type { EncoderFolder } from '../models/folder.ts'
 import { type TextRows, TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
 import { cachePath, readCached, writeCached } from './embedding-cache.ts'
-import { checkInterrupted } from './progress.ts'
+import { workUntilInterrupted } from './progress.ts'
 
 export interface Embedded {
   /** `[texts, hidden]` */
@@ -49,18 +49,8 @@ async function encode(
   { runner, onProgress, signal }: EmbedOptions,
 ): Promise<{ rows: TextRows; peakMemoryBytes: number }> {
   const encoding = await TextRunner.start(encoder, 'embedding', { ...runner, maxWindows: 1 })
-  const abort = (): void => void encoding.close()
-  signal?.addEventListener('abort', abort, { once: true })
-  try {
-    checkInterrupted(signal)
+  return workUntilInterrupted(encoding, signal, async () => {
     const rows = await encoding.run(texts, onProgress)
     return { rows, peakMemoryBytes: encoding.inference.memory.peakBytes }
-  } catch (error) {
-    // Closing makes the run fail; that it was closed is the reason to give.
-    checkInterrupted(signal)
-    throw error
-  } finally {
-    signal?.removeEventListener('abort', abort)
-    await encoding.close()
-  }
+  })
 }

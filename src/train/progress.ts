@@ -16,3 +16,24 @@ export function checkInterrupted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true)
     throw new LabelstreamError('INTERRUPTED', 'training was interrupted; no version was written')
 }
+
+/** `work` on something that is closed after it, and before its end when the signal is aborted. Throws INTERRUPTED then. */
+export async function workUntilInterrupted<Result>(
+  closable: { readonly close: () => Promise<void> },
+  signal: AbortSignal | undefined,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const abort = (): void => void closable.close()
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    checkInterrupted(signal)
+    return await work()
+  } catch (error) {
+    // closing makes the work fail; that it was closed is the reason to give
+    checkInterrupted(signal)
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    await closable.close()
+  }
+}

@@ -4,7 +4,7 @@ import { openModel } from '../models/folder.ts'
 import type { TextRunnerOptions } from '../models/text-runner.ts'
 import { type Dataset, targetsOf } from './dataset.ts'
 import { modelScores } from './model-scores.ts'
-import { type OnTrainingProgress, checkInterrupted } from './progress.ts'
+import type { OnTrainingProgress } from './progress.ts'
 
 /** As much as the given targets. */
 export const defaultTeacherWeight = 0.5
@@ -57,7 +57,6 @@ export async function taughtTargets(
   const teachers: { name: string; digest: string }[] = []
   const warnings: string[] = []
   for (const [index, reference] of models.entries()) {
-    checkInterrupted(context.signal)
     const teacher = await openModel(reference, context.modelsFolder)
     const columns = labels.map((label) => teacher.labels.indexOf(label))
     if (columns.every((column) => column < 0)) {
@@ -67,8 +66,11 @@ export async function taughtTargets(
       )
     }
     const texts = rows.map(({ text }) => text)
-    const scores = await modelScores(teacher, texts, context.runner, (done, total) => {
-      context.onProgress({ phase: 'teach', done: index * total + done, total: models.length * total })
+    const scores = await modelScores(teacher, texts, context.runner, {
+      onProgress: (done, total) => {
+        context.onProgress({ phase: 'teach', done: index * total + done, total: models.length * total })
+      },
+      signal: context.signal,
     })
     columns.forEach((from, column) => {
       if (from < 0) return

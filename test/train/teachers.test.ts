@@ -97,6 +97,33 @@ test('a teacher of other rows is warned of, and one without a label of the data 
   await throwsCode(() => taughtTargets(strangers, asked, context), 'DATA_INVALID', /--teacher things@/)
 })
 
+test('a training that is interrupted while its teacher scores ends there', async () => {
+  const interruption = new AbortController()
+  const many: Dataset = {
+    labels: rows.labels,
+    rows: Array.from({ length: 2_000 }, (_, row) => ({
+      id: `${row}`,
+      text: `a red chair ${row}`,
+      targets: Float32Array.of(0, 1, 1),
+    })),
+  }
+  const heard: number[] = []
+  const interrupted = {
+    ...context,
+    signal: interruption.signal,
+    onProgress: ({ done }: { done: number }) => {
+      heard.push(done)
+      interruption.abort()
+    },
+  }
+  await throwsCode(
+    () => taughtTargets(many, { models: [teacher], weight: 0.5 }, interrupted),
+    'INTERRUPTED',
+    /interrupted/,
+  )
+  assert.ok(heard.length > 0 && Math.max(...heard) < many.rows.length)
+})
+
 test('a taught training is another training, and its version says who taught it', async () => {
   const taught = await retrain({ ...options, teachers: { models: [teacher], weight: 0.5 } })
   assert.notEqual(taught.digest, first.digest)
