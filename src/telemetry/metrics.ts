@@ -5,7 +5,7 @@ const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 const scoreBuckets = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]
 
 /** What is measured, by the name that follows `labelstream_`. Nothing else creates a metric. */
-const catalogue = {
+export const metricCatalogue = {
   consumed_total: { type: 'counter', help: 'Messages read from the input topic.', labels: ['topic'] },
   scored_total: { type: 'counter', help: 'Texts whose scores were published.', labels: ['model'] },
   skipped_total: { type: 'counter', help: 'Tombstones, which have no text to score.', labels: ['topic'] },
@@ -96,7 +96,7 @@ const catalogue = {
   transactions_total: { type: 'counter', help: 'Transactions, by how they ended.', labels: ['result'] },
 } as const
 
-type Catalogue = typeof catalogue
+type Catalogue = typeof metricCatalogue
 export type MetricName = keyof Catalogue
 type Of<Type extends string> = {
   [Name in MetricName]: Catalogue[Name]['type'] extends Type ? Name : never
@@ -146,7 +146,7 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry })
-    for (const [name, row] of Object.entries(catalogue)) {
+    for (const [name, row] of Object.entries(metricCatalogue)) {
       const common = {
         name: `labelstream_${name}`,
         help: row.help,
@@ -212,7 +212,7 @@ function metric<Kind>(metrics: ReadonlyMap<string, Kind>, name: string): Kind {
 
 /** docs/metrics.md */
 export function metricsPage(): string {
-  const rows = Object.entries(catalogue).map(
+  const rows = Object.entries(metricCatalogue).map(
     ([name, row]) =>
       `| \`labelstream_${name}\` | ${row.type} | ${row.labels.map((label) => `\`${label}\``).join(', ')} | ${row.help} |`,
   )
