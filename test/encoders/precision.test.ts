@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
+import type { Activation } from '../../src/encoders/activation.ts'
 import { readModelConfig } from '../../src/encoders/config.ts'
 import type { Precision } from '../../src/encoders/constants.ts'
 import {
@@ -29,8 +30,13 @@ const feedsOf = (rows: readonly (readonly number[])[]) => ({
   attention_mask: int32Matrix(rows.map((row) => row.map((id) => Math.sign(id)))),
 })
 
-async function embed(precision: Precision, rows = inputIds, ranges?: ActivationRanges): Promise<number[][]> {
-  const graph = buildModelGraph(config, weights, 'embedding', precision, ranges)
+async function embed(
+  precision: Precision,
+  rows = inputIds,
+  ranges?: ActivationRanges,
+  activation: Activation = config.activation,
+): Promise<number[][]> {
+  const graph = buildModelGraph({ ...config, activation }, weights, 'embedding', precision, ranges)
   const { embedding } = await runOnce(graph, feedsOf(rows))
   assert.ok(embedding !== undefined)
   const width = config.hiddenSize
@@ -48,6 +54,22 @@ test('int8 points where fp32 does, within a cosine of 0.96', async () => {
   exact.forEach((vector, row) => {
     assert.ok(cosine(vector, quantized[row] ?? []) > 0.96)
   })
+})
+
+test('int8 does so with every activation, of which it computes those like GELU as a scaled SiLU', async () => {
+  for (const activation of ['gelu_tanh', 'quick_gelu', 'silu', 'relu'] as const) {
+    const exact = await embed('fp32', inputIds, undefined, activation)
+    const quantized = await embed('int8', inputIds, undefined, activation)
+    exact.forEach((vector, row) => {
+      assert.ok(cosine(vector, quantized[row] ?? []) > 0.96, activation)
+    })
+  }
+  const operators = (activation: Activation): Set<string> => {
+    const graph = modelGraph({ ...config, activation }, weights, 'embedding', 'int8')
+    return new Set(graph.nodes.map(({ op }) => op))
+  }
+  assert.ok(!operators('gelu').has('Gelu') && operators('gelu').has('Sigmoid'))
+  assert.ok(!operators('relu').has('Sigmoid'))
 })
 
 test('int8 vectors depend on what else is in the batch, within a cosine of 0.96; fp32 ones do not', async () => {
