@@ -56,7 +56,7 @@ async function liveThrough(
   }
   reader.assign(all)
   await pipeline.untilEnd(world.endOffsets)
-  await pipeline.stop({ deadlineMs: 1_000 })
+  await pipeline.stop({ deadlineMs: 30_000 })
   return pipeline
 }
 
@@ -71,7 +71,7 @@ describe('the pipeline, over random faults', () => {
           const world = new StreamWorld(texts, seededRandom(seed))
           const { pipeline } = await startPipeline(world, crashes)
           await pipeline.untilEnd(world.endOffsets)
-          await pipeline.stop({ deadlineMs: 1_000 })
+          await pipeline.stop({ deadlineMs: 30_000 })
           await pipeline.finished
           world.check(false)
           const { consumed, scored, deadLettered, skipped } = pipeline.totals

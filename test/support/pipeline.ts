@@ -112,7 +112,7 @@ export async function started(parts: Parts = {}) {
   }
   const end = async (offset: number, partition = 0): Promise<void> => {
     await pipeline.untilEnd([{ topic: 'texts', partition, offset }])
-    await pipeline.stop({ deadlineMs: 1_000 })
+    await pipeline.stop({ deadlineMs: 30_000 })
   }
   return { pipeline, handlers, sent, events, commits, calls, fetch, end }
 }
