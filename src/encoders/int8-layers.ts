@@ -59,9 +59,9 @@ export function int8Layers(
     return g.apply('MatMulIntegerToFloat', operands, {})[0]
   }
   const sharpness = sharpnessOf[activation]
-  if (sharpness === undefined) return { linear: (x, name) => linear(x, name) }
+  if (sharpness === undefined) return { linear }
   return {
-    linear: (x, name) => linear(x, name),
+    linear,
     feedForward: (x, inner, outer) =>
       linear(activate(g, 'silu', linear(x, inner, { outputs: sharpness })), outer, { inputs: sharpness }),
   }

@@ -86,13 +86,10 @@ export class EncoderTrainer {
     const arrays: [string, NumberArray][] = [...shapes].map(([name, shape]) => {
       const given = parameters.get(name) ?? new Float32Array(sizeOf(shape))
       const place = flat.places.get(name)
-      const isTable = name === wordTable && graphs.trained.includes(name)
+      // of what is trained, the word table alone is not in the flat array
+      const home = graphs.trained.includes(name) ? arithmetic : plainArithmetic
       const values =
-        place !== undefined
-          ? flat.values.subarray(place.start, place.end)
-          : isTable
-            ? arithmetic.array(given.length)
-            : new Float32Array(given.length)
+        place === undefined ? home.array(given.length) : flat.values.subarray(place.start, place.end)
       values.set(given)
       return [name, { shape, values }]
     })
@@ -325,7 +322,8 @@ function numbersOf(options: TrainerOptions, trained: readonly string[]): { numbe
   const flat = 5 * (all - table)
   const rows = table === 0 ? 0 : RowAdamW.numbers(table, config.hiddenSize, mostTokens(options))
   const averages = hyperparameters.averageDecay > 0 ? all : 0
-  return { numbers: flat + rows + averages, arrays: 9 + trained.length }
+  // five flat ones, four of the table, an average of each parameter
+  return { numbers: flat + rows + averages, arrays: 5 + 4 + trained.length }
 }
 
 const tokenFeeds = ({ rows, columns, inputIds, attentionMask }: PaddedRows): NumberArrays => ({

@@ -22,6 +22,12 @@ const load = (array: string): Code => `(v128.load (i32.add ${get(array)} ${get('
 const store = (array: string, value: Code): Code =>
   `(v128.store (i32.add ${get(array)} ${get('at')}) ${value})`
 
+/** x = keep x - rate m / (sqrt(v) + epsilon) */
+const moveValues = (keep: string, rate: string): Code => {
+  const push = div(mul(get(rate), get('m')), add(sqrt(get('v')), get('epsilon')))
+  return store('values', sub(mul(get(keep), load('values')), push))
+}
+
 interface Kernel {
   /** Addresses. */
   readonly arrays: readonly string[]
@@ -65,13 +71,7 @@ const kernels: readonly Code[] = [
       set('v', add(mul(get('beta2'), load('second')), mul(get('gain2'), mul(get('g'), get('g'))))),
       store('first', get('m')),
       store('second', get('v')),
-      store(
-        'values',
-        sub(
-          mul(get('keep'), load('values')),
-          div(mul(get('rate'), get('m')), add(sqrt(get('v')), get('epsilon'))),
-        ),
-      ),
+      moveValues('keep', 'rate'),
     ],
   }),
   kernel('drift', {
@@ -81,13 +81,7 @@ const kernels: readonly Code[] = [
     body: [
       set('m', load('first')),
       set('v', load('second')),
-      store(
-        'values',
-        sub(
-          mul(get('kept'), load('values')),
-          div(mul(get('push'), get('m')), add(sqrt(get('v')), get('epsilon'))),
-        ),
-      ),
+      moveValues('kept', 'push'),
       store('first', mul(get('m'), get('factor1'))),
       store('second', mul(get('v'), get('factor2'))),
     ],

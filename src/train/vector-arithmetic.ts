@@ -53,6 +53,10 @@ export interface VectorArithmetic {
 
 const { fround, sqrt } = Math
 
+/** keep x - push / (sqrt(v) + epsilon) */
+const moved = (x: number, keep: number, push: number, v: number, epsilon: number): number =>
+  fround(fround(keep * x) - fround(push / fround(fround(sqrt(v)) + epsilon)))
+
 /** One number after the other: for what the other arithmetic has no room for, and what that one is tested against. */
 export const plainArithmetic: VectorArithmetic = {
   array: (length) => new Float32Array(length),
@@ -66,10 +70,9 @@ export const plainArithmetic: VectorArithmetic = {
       const g = gradients[i] as number
       const m = fround(fround(b1 * (first[i] as number)) + fround(gain1 * g))
       const v = fround(fround(b2 * (second[i] as number)) + fround(gain2 * fround(g * g)))
-      const deviation = fround(fround(sqrt(v)) + offset)
       first[i] = m
       second[i] = v
-      values[i] = fround(fround(kept * (values[i] as number)) - fround(fround(scaledRate * m) / deviation))
+      values[i] = moved(values[i] as number, kept, fround(scaledRate * m), v, offset)
     }
   },
   drift: ({ values, first, second }, { kept, push, epsilon, first: firstFactor, second: secondFactor }) => {
@@ -77,8 +80,7 @@ export const plainArithmetic: VectorArithmetic = {
     const [factor1, factor2] = [fround(firstFactor), fround(secondFactor)]
     for (let i = 0; i < values.length; i++) {
       const [m, v] = [first[i] as number, second[i] as number]
-      const deviation = fround(fround(sqrt(v)) + offset)
-      values[i] = fround(fround(keep * (values[i] as number)) - fround(fround(rate * m) / deviation))
+      values[i] = moved(values[i] as number, keep, fround(rate * m), v, offset)
       first[i] = m * factor1
       second[i] = v * factor2
     }
