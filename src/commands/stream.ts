@@ -1,4 +1,5 @@
 import { readSecret } from '../core/files.ts'
+import { growHeapByHalf } from '../core/heap.ts'
 import { isLoopback } from '../core/loopback.ts'
 import { writerSchemas } from '../formats/avro-value.ts'
 import { deadLetter } from '../formats/dead-letter.ts'
@@ -65,6 +66,7 @@ export class Stream {
    * order, however long each takes); then nothing is left running.
    */
   static async start(settings: Settings, log: Logger, onEndToEnd?: OnEndToEnd): Promise<Stream> {
+    growHeapByHalf()
     const client = kafkaClientOf(settings, log)
     const registry = registryOf(settings)
     const closers: (() => Promise<void>)[] = []

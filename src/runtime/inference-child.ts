@@ -43,8 +43,9 @@ export class InferenceChild {
       serialization: 'advanced',
       // our own standard output may be a JSON document that somebody parses
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // the process frees the model's bytes once the session has its own copy
-      execArgv: ['--expose-gc'],
+      // the process frees the model's bytes once the session has its own copy; its JavaScript makes little garbage, and a
+      // larger nursery would only be memory, 6 MB of it
+      execArgv: ['--expose-gc', '--max-semi-space-size=1'],
       env: childEnvironment(),
     })
     forwardLines(this.#process, log)
