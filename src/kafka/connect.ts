@@ -5,6 +5,7 @@ import { LabelstreamError, messageOf } from '../core/errors.ts'
 import { readSecret, readSettingFile } from '../core/files.ts'
 import { registerCodecs } from './codecs.ts'
 import { kafkaError, type KafkaErrorContext } from './errors.ts'
+import { restIdleQueues } from './request-queues.ts'
 
 export type KafkaLogLevel = 'error' | 'warn' | 'info' | 'debug'
 export type KafkaLog = (
@@ -67,6 +68,7 @@ export class KafkaClient {
     this.options = options
     this.#config = kafkaConfig(options)
     registerCodecs()
+    restIdleQueues()
   }
 
   /** A fresh kafkajs client. Not shared: consumers of one kafkajs client share a cache of committed offsets. */
