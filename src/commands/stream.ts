@@ -150,8 +150,7 @@ export class Stream {
           topics: [settings['input.topic']],
           fromBeginning: settings['input.startAt'] === 'earliest',
           sessionTimeoutMs: settings['kafka.sessionTimeoutMs'],
-          maxBytesPerPartition: Math.min(1_048_576, settings['stream.maxInFlightBytes']),
-          maxBytes: settings['stream.maxInFlightBytes'],
+          ...fetchSizes(settings['stream.maxInFlightBytes']),
           onRetry,
           ...output.readerOptions,
         },
@@ -262,3 +261,12 @@ function httpTokenOf(settings: Settings, log: Logger): string | undefined {
   }
   return undefined
 }
+
+/**
+ * An answer of a broker is decoded as a whole, into several times its bytes: a quarter of what may be in flight, and of that a
+ * quarter a partition. A larger message comes nevertheless, alone.
+ */
+const fetchSizes = (maxInFlightBytes: number): { maxBytes: number; maxBytesPerPartition: number } => ({
+  maxBytes: Math.floor(maxInFlightBytes / 4),
+  maxBytesPerPartition: Math.min(1_048_576, Math.floor(maxInFlightBytes / 16)),
+})
