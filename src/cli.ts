@@ -12,7 +12,7 @@ import { settingRows } from './settings/reference.ts'
 import { createLogger } from './telemetry/log.ts'
 
 const groupDescriptions: Readonly<Record<string, string>> = {
-  models: 'list, show, verify, promote, roll back, import, pull and export models',
+  models: 'list, show, verify, promote, roll back, import, pull, export and calibrate models',
   topics: 'create and check the topics',
   labels: 'load labelled texts into the labelled topic',
   dlq: 'look at dead letters and put them back',

@@ -20,15 +20,17 @@ const loaders: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> =
     return [labelsPut, labelsCheck]
   },
   models: async () => {
-    const [models, { modelsImport }, { modelsPull }, { modelsExport }] = await Promise.all([
-      import('./models.ts'),
-      import('./models-import.ts'),
-      import('./models-pull.ts'),
-      import('./models-export.ts'),
-    ])
+    const [models, { modelsImport }, { modelsPull }, { modelsExport }, { modelsCalibrate }] =
+      await Promise.all([
+        import('./models.ts'),
+        import('./models-import.ts'),
+        import('./models-pull.ts'),
+        import('./models-export.ts'),
+        import('./models-calibrate.ts'),
+      ])
     const { modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback } = models
     const stored = [modelsList, modelsShow, modelsVerify, modelsPromote, modelsRollback]
-    return [...stored, modelsImport, modelsPull, modelsExport]
+    return [...stored, modelsImport, modelsPull, modelsExport, modelsCalibrate]
   },
   topics: async () => {
     const { topicsCheck, topicsCreate } = await import('./topics.ts')

@@ -1,27 +1,18 @@
 import { openModel } from '../models/folder.ts'
+import type { ClassifierManifest } from '../models/manifest.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import type { CommandSpec } from './command.ts'
-import { dataOptionHelp } from './labeled-data.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { numberOption, optionalOption, table } from './output.ts'
 import { ProgressBar } from './progress.ts'
-import { readEvaluationData } from './recorded-data.ts'
+import { evaluationDataOptions, readEvaluationData } from './recorded-data.ts'
 import { oneProcessSettings, runnerOptionsOf } from './runner-options.ts'
 
 export const evaluateCommand: CommandSpec = {
   name: 'evaluate',
   summary: 'measure a model on labelled texts',
   options: [
-    { flags: '--data <source>', help: `${dataOptionHelp}; needed without --manifest` },
-    {
-      flags: '--manifest <file>',
-      help: "the very rows of a training: its version's manifest.json. --data and --dev say where they are now, if elsewhere",
-    },
-    { flags: '--dev <source>', help: "where a manifest's dev rows are now" },
-    {
-      flags: '--part <name>',
-      help: "part of a manifest's rows: train, dev or test (default: test, or dev where there is no test part)",
-    },
+    ...evaluationDataOptions,
     { flags: '--threshold <number>', help: "one threshold for every label instead of the model's own" },
     { flags: '--predictions <file>', help: 'write one {"id", "scores", "labels"} a row to this JSONL file' },
   ],
@@ -88,3 +79,7 @@ export function evaluationTable(evaluation: Evaluation): string {
   const labels = table(['Label', 'Precision', 'Recall', 'F1', 'Support', 'Threshold'], perLabel)
   return `${table(['Figure', 'Value'], overall)}\n\n${labels}`
 }
+
+/** How int8 compares with fp32, in a sentence. */
+export const int8Sentence = (check: NonNullable<ClassifierManifest['int8Check']>): string =>
+  `int8: macro-F1 ${shown(check.macroF1)} (${check.macroF1Difference.toFixed(4)} to fp32), scores ${check.meanScoreDifference.toFixed(4)} off on average; ${check.passed ? 'auto serves it on CPUs' : 'not good enough, auto stays fp32'}`

@@ -39,6 +39,20 @@ export const trainingDataOptions: readonly CommandOption[] = [
   },
 ]
 
+/** What to measure on. */
+export const evaluationDataOptions: readonly CommandOption[] = [
+  { flags: '--data <source>', help: `${dataOptionHelp}; needed without --manifest` },
+  {
+    flags: '--manifest <file>',
+    help: "the very rows of a training: its version's manifest.json. --data and --dev say where they are now, if elsewhere",
+  },
+  { flags: '--dev <source>', help: "where a manifest's dev rows are now" },
+  {
+    flags: '--part <name>',
+    help: "part of a manifest's rows: train, dev or test (default: test, or dev where there is no test part)",
+  },
+]
+
 /** The rows to train on. Throws USAGE, what the sources throw, and DATA_GONE when a manifest's rows are not there. */
 export async function readTrainingData(
   context: CommandContext,

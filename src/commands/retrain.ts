@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
-import { type RetrainResult, retrain } from '../train/retrain.ts'
+import { retrain } from '../train/retrain.ts'
 import { strategyNames } from '../train/strategies.ts'
 import { type TeacherOptions, defaultTeacherWeight } from '../train/teachers.ts'
 import type { CommandOption, CommandSpec, OptionValues } from './command.ts'
 import { decisionOptionFlags, decisionOptionsOf } from './decision-options.ts'
-import { evaluationTable } from './evaluate.ts'
+import { evaluationTable, int8Sentence } from './evaluate.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { numberOption, optionalOption, requiredOption } from './output.ts'
 import { ProgressBar } from './progress.ts'
@@ -114,6 +114,3 @@ function teachersOf(options: OptionValues): TeacherOptions | undefined {
   if (weight === undefined) return undefined
   throw new LabelstreamError('USAGE', '--teacher-weight: there is no --teacher')
 }
-
-const int8Sentence = (check: NonNullable<RetrainResult['int8Check']>): string =>
-  `int8: macro-F1 ${check.macroF1.toFixed(3)} (${check.macroF1Difference.toFixed(4)} to fp32), scores ${check.meanScoreDifference.toFixed(4)} off on average; ${check.passed ? 'auto serves it on CPUs' : 'not good enough, auto stays fp32'}`

@@ -61,7 +61,10 @@ export function renderCard(details: ModelDetails, decision: Decision, digest: st
   return lines.join('\n')
 }
 
-/** Thresholds, and how good each label is in the part that chose nothing; in dev where all of the others were trained on. */
+/**
+ * Thresholds, and how good each label is in the part that chose nothing; in dev where all of the others were trained on. What
+ * was calibrated anew was measured so that no row was decided by what it chose.
+ */
 function labelsTable({ metrics }: ModelDetails, { labels }: Decision): string[] {
   const part = measuredPart(metrics)
   const shown = ['precision', 'recall', 'f1']
@@ -78,7 +81,7 @@ function labelsTable({ metrics }: ModelDetails, { labels }: Decision): string[] 
 }
 
 const measuredPart = (metrics: ModelDetails['metrics']): string | undefined =>
-  ['test', 'dev'].find((part) => field(metrics[part], 'perLabel') !== undefined)
+  ['calibration', 'test', 'dev'].find((part) => field(metrics[part], 'perLabel') !== undefined)
 
 const figuresOf = (metrics: ModelDetails['metrics'], part: string | undefined, label: string): unknown =>
   field(field(metrics[part ?? ''], 'perLabel'), label)
@@ -104,11 +107,23 @@ function limits({ metrics, maxTokens, base }: ModelDetails, { labels }: Decision
   ]
 }
 
-function dataSection({ data }: ModelDetails): string[] {
-  if (data === undefined) return []
+function dataSection({ data, calibratedOn }: ModelDetails): string[] {
+  if (data === undefined && calibratedOn === undefined) return []
   return [
     '## Data',
     '',
+    ...(data === undefined ? [] : trainingData(data)),
+    ...(calibratedOn === undefined
+      ? []
+      : [
+          `The weights are those of version ${calibratedOn.version}. Calibrators and thresholds were fitted anew on ${calibratedOn.rows} rows from \`${calibratedOn.source}\` (digest \`${calibratedOn.digest.slice(0, 12)}\`), and measured in folds that they were not fitted on.`,
+          '',
+        ]),
+  ]
+}
+
+function trainingData(data: NonNullable<ModelDetails['data']>): string[] {
+  return [
     `${data.rows} rows from \`${data.source}\` (digest \`${data.digest.slice(0, 12)}\`): ${data.train} to train, ${data.dev} to choose epochs, calibration and thresholds, ${data.test} held out.`,
     '',
   ]

@@ -8,7 +8,7 @@ export const cardFile = 'README.md'
 /** Golden texts and metrics of thousands of labels fit many times. */
 export const maxManifestBytes = 16 * 1_048_576
 /** The report of the training, for people. */
-const reportFile = 'report.html'
+export const reportFile = 'report.html'
 
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'not a SHA-256')
 
@@ -47,6 +47,10 @@ const classifierSchema = z.object({
   seed: z.int().optional(),
   hyperparameters: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
   data: dataManifestSchema.optional(),
+  /** Where calibrators and thresholds were fitted anew: the version whose weights these are, and the rows. */
+  calibratedOn: z
+    .object({ version: z.string(), source: z.string(), digest: z.string(), rows: z.int().min(1) })
+    .optional(),
   /** As `evaluate` prints them, by the part of the data they were measured on. */
   metrics: z.record(z.string(), z.unknown()),
   /** Texts whose calibrated scores a served model must reproduce. */

@@ -6,12 +6,20 @@ import { type Dataset, targetsOf } from './dataset.ts'
 import { type Contender, type GateResult, compareWithChampion } from './gate.ts'
 import { modelScores } from './model-scores.ts'
 
+export interface GateOptions {
+  /** The model's name: its champion is the gate. */
+  readonly name: string
+  readonly modelsFolder: string
+  readonly runner: TextRunnerOptions
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Lets the champion score the same rows and compares, on the labels that both have: new ones cannot be worse. Passes
- * without a champion, or when it shares no label.
+ * without a champion, or when it shares no label. Throws what inference throws, and INTERRUPTED.
  */
 export async function passGate(
-  { name, modelsFolder, runner }: { name: string; modelsFolder: string; runner: TextRunnerOptions },
+  { name, modelsFolder, runner, signal }: GateOptions,
   candidate: Contender,
   rows: Dataset,
   seed: number,
@@ -27,6 +35,7 @@ export async function passGate(
     champion,
     rows.rows.map(({ text }) => text),
     runner,
+    { signal },
   )
   const ours = shared.map((label) => rows.labels.indexOf(label))
   const theirs = shared.map((label) => champion.labels.indexOf(label))

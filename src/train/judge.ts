@@ -3,8 +3,7 @@ import { type Metrics, evaluateScores } from '../evaluation/metrics.ts'
 import type { Decision } from '../models/decision.ts'
 import { goldenOf, goldenTexts } from '../models/golden.ts'
 import { decideAll } from '../models/score-matrix.ts'
-import type { TextRunnerOptions } from '../models/text-runner.ts'
-import { passGate } from './champion-gate.ts'
+import { type GateOptions, passGate } from './champion-gate.ts'
 import { type Dataset, targetsOf } from './dataset.ts'
 import {
   type BestOnRows,
@@ -17,11 +16,7 @@ import type { GateResult } from './gate.ts'
 import type { Prepared } from './prepare.ts'
 import type { Trained } from './training-run.ts'
 
-export interface JudgeOptions {
-  /** The model's name: its champion is the gate. */
-  readonly name: string
-  readonly modelsFolder: string
-  readonly runner: TextRunnerOptions
+export interface JudgeOptions extends GateOptions {
   readonly decision?: DecisionOptions
 }
 

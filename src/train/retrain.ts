@@ -5,6 +5,7 @@ import { type Pooling, readModelConfig } from '../encoders/config.ts'
 import type { Metrics } from '../evaluation/metrics.ts'
 import { promote } from '../models/champion.ts'
 import { openEncoder, openModel } from '../models/folder.ts'
+import { reportFile } from '../models/manifest.ts'
 import { decideAll } from '../models/score-matrix.ts'
 import { int8DecisionFile } from '../models/served-precision.ts'
 import { TextRunner, type TextRunnerOptions } from '../models/text-runner.ts'
@@ -209,7 +210,7 @@ export async function retrain(
     gate: outcome.gate,
     promoted,
     warnings,
-    report: `${written.path}/report.html`,
+    report: join(written.path, reportFile),
   }
 }
 
@@ -282,7 +283,7 @@ async function write(
       ...(int8 === undefined
         ? []
         : [[int8DecisionFile, `${JSON.stringify(int8.decision, undefined, 2)}\n`] as const]),
-      ['report.html', report],
+      [reportFile, report],
     ]),
     created: new Date(wallClockMs()),
   })

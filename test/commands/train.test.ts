@@ -99,6 +99,19 @@ test('labels put, retrain from the topic, evaluate, promote, roll back: the way 
   const back = await cliJson(['models', 'rollback', 'small', '--models-folder', models])
   assert.deepEqual(back, { name: 'small', champion: first.version })
   await cliJson(['models', 'verify', `small@${second.version}`, '--models-folder', models])
+
+  const calibrate = ['models', 'calibrate', 'small', '--models-folder', models, '--data', `topic:${topic}`]
+  const calibrated = (await cliJson([...calibrate, ...kafka], { cwd: folder })) as {
+    version: string
+    from: string
+    metrics: { rows: number }
+    promoted: boolean
+  }
+  assert.deepEqual(
+    [calibrated.from, calibrated.metrics.rows, calibrated.promoted],
+    [first.version, 700, false],
+  )
+  await cliJson(['models', 'verify', `small@${calibrated.version}`, '--models-folder', models])
 })
 
 test('a candidate that is worse than the champion is kept, not promoted, with exit code 3', async () => {
