@@ -2,25 +2,37 @@
 # Licence: Apache-2.0.
 import torch
 from torch import nn
-from transformers import BertModel, BertPreTrainedModel
+from transformers import (
+    AutoModel,
+    BertPreTrainedModel,
+    CamembertPreTrainedModel,
+    DistilBertPreTrainedModel,
+    RobertaPreTrainedModel,
+    XLMRobertaPreTrainedModel,
+)
 from transformers.activations import ACT2FN
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
 def build(module, config, labels):
-    """Gives a module BERT, dense layers (if any) and a linear layer with one logit a label."""
+    """Gives a module the encoder, dense layers (if any) and a linear layer with one logit a label."""
     block = config.labelstream
     module.pooling = block["pooling"]
-    module.bert = BertModel(config, add_pooling_layer=module.pooling == "pooler")
+    has_pooler = {} if config.model_type == "distilbert" else {"add_pooling_layer": module.pooling == "pooler"}
+    encoder = AutoModel.from_config(config, **has_pooler)
+    # the name that the family's files have for it: bert, roberta, distilbert
+    module.encoder_name = encoder.base_model_prefix
+    setattr(module, module.encoder_name, encoder)
     module.activation = ACT2FN[block["headActivation"]]
-    module.dropout = nn.Dropout(config.classifier_dropout or config.hidden_dropout_prob)
+    rates = [getattr(config, name, None) for name in ("classifier_dropout", "seq_classif_dropout", "hidden_dropout_prob")]
+    module.dropout = nn.Dropout(next((rate for rate in rates if rate is not None), 0.0))
     sizes = [config.hidden_size, *block["headHiddenSizes"]]
     module.head = nn.ModuleList(nn.Linear(before, after) for before, after in zip(sizes, sizes[1:]))
     module.classifier = nn.Linear(sizes[-1], labels)
 
 
-def logits_of(module, input_ids, attention_mask, token_type_ids):
-    outputs = module.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
+def logits_of(module, input_ids, attention_mask):
+    outputs = getattr(module, module.encoder_name)(input_ids, attention_mask=attention_mask)
     tokens = outputs.last_hidden_state
     if module.pooling == "mean":
         mask = attention_mask.unsqueeze(-1).to(tokens.dtype)
@@ -38,11 +50,11 @@ class OneLabel(nn.Module):
         build(self, config, 1)
 
 
-class LabelstreamForSequenceClassification(BertPreTrainedModel):
+class MultiLabel:
     """One classifier for all labels or, with separateEncoders, one for each."""
 
-    # The base encoder's pooler stays in the file, byte for byte, also where the mean is taken instead.
-    _keys_to_ignore_on_load_unexpected = [r"bert\.pooler"]
+    # What else a base encoder's file has stays in the file of a head on it, byte for byte.
+    _keys_to_ignore_on_load_unexpected = [r"\.pooler\.", r"^(cls|lm_head|vocab_\w+)\."]
 
     def __init__(self, config):
         super().__init__(config)
@@ -53,10 +65,31 @@ class LabelstreamForSequenceClassification(BertPreTrainedModel):
             build(self, config, config.num_labels)
         self.post_init()
 
+    # every token is of type 0
     def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, labels=None, **_):
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         parts = self.label if self.separate else [self]
-        logits = torch.cat([logits_of(part, input_ids, attention_mask, token_type_ids) for part in parts], dim=1)
+        logits = torch.cat([logits_of(part, input_ids, attention_mask) for part in parts], dim=1)
         loss = None if labels is None else nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
         return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+class LabelstreamForSequenceClassification(MultiLabel, BertPreTrainedModel):
+    pass
+
+
+class LabelstreamRobertaForSequenceClassification(MultiLabel, RobertaPreTrainedModel):
+    pass
+
+
+class LabelstreamXLMRobertaForSequenceClassification(MultiLabel, XLMRobertaPreTrainedModel):
+    pass
+
+
+class LabelstreamCamembertForSequenceClassification(MultiLabel, CamembertPreTrainedModel):
+    pass
+
+
+class LabelstreamDistilBertForSequenceClassification(MultiLabel, DistilBertPreTrainedModel):
+    pass

@@ -42,7 +42,8 @@ export function linearLayer(g: GraphBuilder, parts: ModelParts, x: Tensor, name:
 const maskedScore = -30_000
 
 /**
- * BERT (Devlin et al. 2018, arXiv:1810.04805) as transformers computes it; without `tokenTypeIds` every token is of
+ * BERT (Devlin et al. 2018, arXiv:1810.04805) as transformers computes it, and RoBERTa (Liu et al. 2019, arXiv:1907.11692)
+ * and DistilBERT (Sanh et al. 2019, arXiv:1910.01108), which compute the same; without `tokenTypeIds` every token is of
  * type 0. The inputs are integers [batch, sequence]; the result is [batch * sequence, hidden]:
  * two axes all the way, because Gemm with its bias takes matrices. Computed in the parameters' element type.
  */
@@ -98,12 +99,9 @@ export function bertEncoder(
 
   let hidden = g.within('embeddings', () => {
     const words = lookUp(inputIds, 'bert.embeddings.word_embeddings.weight')
-    const table = parts.parameter('bert.embeddings.position_embeddings.weight')
-    const positions = g.slice(table, 0, 0, g.slice(batchAndSequence, 0, 1, 2))
-    const typeTable = parts.parameter('bert.embeddings.token_type_embeddings.weight')
-    const types =
-      tokenTypeIds === undefined ? g.slice(typeTable, 0, 0, 1) : g.gather(typeTable, tokenTypeIds, 0)
-    const sum = g.reshape(g.add(words, g.add(positions, types)), [-1, config.hiddenSize])
+    const positions = g.slice(usedPositions(g, config, parts), 0, 0, g.slice(batchAndSequence, 0, 1, 2))
+    const places = config.tokenTypes === 0 ? positions : g.add(positions, typesOf(g, parts, tokenTypeIds))
+    const sum = g.reshape(g.add(words, places), [-1, config.hiddenSize])
     return parts.dropout(norm(sum, 'bert.embeddings.LayerNorm'), 'hidden')
   })
   for (let layer = 0; layer < config.layers; layer++) {
@@ -119,6 +117,22 @@ export function bertEncoder(
     })
   }
   return hidden
+}
+
+/** The position table from the first token's row on, [positions, hidden]. */
+export function usedPositions(
+  g: GraphBuilder,
+  { unusedPositions, maxPositions }: ModelConfig,
+  { parameter }: Pick<ModelParts, 'parameter'>,
+): Tensor {
+  const table = parameter('bert.embeddings.position_embeddings.weight')
+  return unusedPositions === 0 ? table : g.slice(table, 0, unusedPositions, unusedPositions + maxPositions)
+}
+
+/** Vectors of token types [batch, sequence, hidden], or [1, hidden] where every token is of type 0. */
+function typesOf(g: GraphBuilder, parts: ModelParts, tokenTypeIds: Tensor | undefined): Tensor {
+  const table = parts.parameter('bert.embeddings.token_type_embeddings.weight')
+  return tokenTypeIds === undefined ? g.slice(table, 0, 0, 1) : g.gather(table, tokenTypeIds, 0)
 }
 
 /** Attention over [batch * sequence, hidden] as one operator, where the parts want it so. */

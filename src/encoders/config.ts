@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { LabelstreamError } from '../core/errors.ts'
 import { activationNames } from './activation.ts'
 import type { Activation } from './activation.ts'
+import { type Family, type FamilyTraits, families, familyOf, supportedModelTypes } from './families.ts'
 
 /** How token vectors become one vector for the text. */
 export type Pooling = 'mean' | 'cls' | 'pooler'
@@ -10,7 +11,7 @@ export type ProblemType = 'multi_label_classification' | 'single_label_classific
 
 /** What config.json says about a model, in this program's words. */
 export interface ModelConfig {
-  readonly family: 'bert'
+  readonly family: Family
   readonly vocabularySize: number
   readonly hiddenSize: number
   readonly layers: number
@@ -18,6 +19,9 @@ export interface ModelConfig {
   readonly intermediateSize: number
   /** Longest window in tokens. */
   readonly maxPositions: number
+  /** Rows of the position table that come before the first token's. */
+  readonly unusedPositions: number
+  /** 0 where the family knows none. */
   readonly tokenTypes: number
   readonly layerNormEpsilon: number
   readonly activation: Activation
@@ -32,6 +36,8 @@ export interface ModelConfig {
   /** Widths of the head's dense layers before the classifier; usually none. */
   readonly headHiddenSizes: readonly number[]
   readonly headActivation: Activation
+  /** The head is that of transformers' own classifier, and is named as there. */
+  readonly hasNativeHead: boolean
   /** Every label has an encoder and a head of its own. */
   readonly separateEncoders: boolean
   readonly problemType: ProblemType | undefined
@@ -46,7 +52,7 @@ const rate = z.number().min(0).lt(1)
 /** Absent and null mean the same in config.json. */
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined)
 
-/** Defaults are BertConfig's (transformers, configuration_bert.py). */
+/** Fields and defaults are BertConfig's (transformers, configuration_bert.py); other families' are translated. */
 const bertSchema = z.looseObject({
   vocab_size: size(10_000_000).default(30_522),
   hidden_size: size(65_536).default(768),
@@ -92,26 +98,42 @@ const unsupported = (message: string): LabelstreamError =>
 
 /**
  * Reads a parsed Hugging Face config.json. With a `labelstream` object that decides pooling and head; without
- * one, a `…ForSequenceClassification` architecture means pooler and a linear classifier, as in transformers, and
+ * one, a `…ForSequenceClassification` architecture means the pooling and head that transformers gives the family, and
  * anything else an encoder without a head, pooled by mean.
  * Throws MODEL_UNSUPPORTED for what this program cannot compute and MODEL_CORRUPT for impossible values.
  */
 export function readModelConfig(json: unknown): ModelConfig {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw corrupt('not a JSON object')
   const modelType = 'model_type' in json ? json.model_type : undefined
-  if (modelType !== 'bert') {
+  const family = familyOf(modelType)
+  if (family === undefined) {
     const name = typeof modelType === 'string' ? JSON.stringify(modelType.slice(0, 50)) : 'missing'
-    throw unsupported(`model_type is ${name}; supported is "bert"`)
+    throw unsupported(`model_type is ${name}; supported are ${supportedModelTypes.join(', ')}`)
   }
-  const parsed = bertSchema.safeParse(json)
+  const traits = families[family]
+  const parsed = bertSchema.safeParse(asBert(json as Readonly<Record<string, unknown>>, traits))
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    throw corrupt(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
+    const path = issue?.path.map(String) ?? []
+    const [field = ''] = path
+    const theirs = [traits.fields[field] ?? field, ...path.slice(1)].join('.')
+    throw corrupt(`${theirs}: ${issue?.message ?? 'invalid'}`)
   }
-  return fromBert(parsed.data)
+  return fromBert(parsed.data, family)
 }
 
-function fromBert(json: BertJson): ModelConfig {
+/** Under BERT's names, with the family's defaults. */
+function asBert(
+  json: Readonly<Record<string, unknown>>,
+  { fields, defaults }: FamilyTraits,
+): Record<string, unknown> {
+  const given: Record<string, unknown> = { ...defaults, ...json }
+  const renamed = Object.entries(fields).map(([ours, theirs]) => [ours, given[theirs]] as const)
+  return { ...given, ...Object.fromEntries(renamed) }
+}
+
+function fromBert(json: BertJson, family: Family): ModelConfig {
+  const { hasTokenTypes, hasPooler, classifier, unusedPositions: unusedFor } = families[family]
   if (json.is_decoder === true) throw unsupported('is_decoder is true; only encoders are supported')
   if ((json.position_embedding_type ?? 'absolute') !== 'absolute') {
     throw unsupported(
@@ -126,29 +148,43 @@ function fromBert(json: BertJson): ModelConfig {
   const classifies = (json.architectures ?? []).some((name) => name.endsWith('ForSequenceClassification'))
   const own = json.labelstream
   const hasHead = classifies || (own !== undefined && json.id2label !== undefined)
+  const hasNativeHead = classifies && own === undefined
+  const hasDense = hasNativeHead && classifier.denseActivation !== undefined
+  const padTokenId = json.pad_token_id ?? 0
+  const unusedPositions = unusedFor(padTokenId)
+  if (json.max_position_embeddings <= unusedPositions) {
+    throw corrupt(`max_position_embeddings ${json.max_position_embeddings} leaves no position for a token`)
+  }
+  const pooling = readChoice(
+    'labelstream.pooling',
+    own?.pooling ?? (hasNativeHead ? classifier.pooling : 'mean'),
+    poolings,
+  )
+  if (pooling === 'pooler' && !hasPooler)
+    throw unsupported(`pooling is "pooler", and ${family} has no pooler`)
   return {
-    family: 'bert',
+    family,
     vocabularySize: json.vocab_size,
     hiddenSize: json.hidden_size,
     layers: json.num_hidden_layers,
     attentionHeads: json.num_attention_heads,
     intermediateSize: json.intermediate_size,
-    maxPositions: json.max_position_embeddings,
-    tokenTypes: json.type_vocab_size,
+    maxPositions: json.max_position_embeddings - unusedPositions,
+    unusedPositions,
+    tokenTypes: hasTokenTypes ? json.type_vocab_size : 0,
     layerNormEpsilon: json.layer_norm_eps,
     activation: readActivation('hidden_act', json.hidden_act),
-    padTokenId: json.pad_token_id ?? 0,
+    padTokenId,
     hiddenDropout: json.hidden_dropout_prob,
     attentionDropout: json.attention_probs_dropout_prob,
     headDropout: json.classifier_dropout ?? json.hidden_dropout_prob,
-    pooling: readChoice(
-      'labelstream.pooling',
-      own?.pooling ?? (classifies && own === undefined ? 'pooler' : 'mean'),
-      poolings,
-    ),
+    pooling,
     labels: hasHead ? readLabels(json) : [],
-    headHiddenSizes: own?.headHiddenSizes ?? [],
-    headActivation: readActivation('labelstream.headActivation', own?.headActivation ?? 'gelu'),
+    headHiddenSizes: hasDense ? [json.hidden_size] : (own?.headHiddenSizes ?? []),
+    headActivation: hasDense
+      ? classifier.denseActivation
+      : readActivation('labelstream.headActivation', own?.headActivation ?? 'gelu'),
+    hasNativeHead,
     separateEncoders: own?.separateEncoders ?? false,
     problemType:
       json.problem_type === undefined

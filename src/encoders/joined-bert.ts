@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../graph/builder.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { activate } from './activation.ts'
-import type { EncoderInputs, ModelParts } from './bert.ts'
+import { type EncoderInputs, type ModelParts, usedPositions } from './bert.ts'
 import type { ModelConfig } from './config.ts'
 import { layerPrefix } from './weights.ts'
 
@@ -31,8 +31,7 @@ export function joinedBertEncoder(
       : activate(g, config.activation, g.linear(x, parameter(`${name}.weight`), bias(name)))
 
   const [embedded, tokenCounts] = g.within('embeddings', () => {
-    const typeTable = parameter('bert.embeddings.token_type_embeddings.weight')
-    const positions = parameter('bert.embeddings.position_embeddings.weight')
+    const positions = usedPositions(g, config, { parameter })
     return g.apply(
       'EmbedLayerNormalization',
       [
@@ -40,7 +39,9 @@ export function joinedBertEncoder(
         undefined,
         parameter('bert.embeddings.word_embeddings.weight'),
         // constants, which ONNX Runtime adds once in fp32; in halves it adds them in each run, [positions, hidden]
-        g.add(positions, g.slice(typeTable, 0, 0, 1)),
+        config.tokenTypes === 0
+          ? positions
+          : g.add(positions, g.slice(parameter('bert.embeddings.token_type_embeddings.weight'), 0, 0, 1)),
         undefined,
         parameter('bert.embeddings.LayerNorm.weight'),
         bias('bert.embeddings.LayerNorm'),

@@ -160,7 +160,7 @@ export function modelGraph(
   }
   const g = new GraphBuilder('model')
   const inputs = graphInputs(g, form)
-  const stored = resolveWeights(modelParameters(config, output), weights)
+  const stored = resolveWeights(modelParameters(config, output), weights, config)
   const parts = constantParts(g, stored, precision, encoderNames(config), {
     activation: config.activation,
     ranges,

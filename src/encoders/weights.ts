@@ -1,12 +1,13 @@
 import { LabelstreamError } from '../core/errors.ts'
 import type { Tensor } from '../formats/safetensors.ts'
 import type { ModelConfig } from './config.ts'
+import { families } from './families.ts'
 
 export type ParameterShapes = ReadonlyMap<string, readonly number[]>
 
 /**
  * The encoder's parameters in the order in which model files hold them, named as BertForSequenceClassification
- * names them. Linear weights are [out, in].
+ * names them whatever the family; `storedName` says what a file calls them. Linear weights are [out, in].
  */
 export function encoderParameters(config: ModelConfig): ParameterShapes {
   const { hiddenSize: hidden, intermediateSize: intermediate } = config
@@ -18,8 +19,13 @@ export function encoderParameters(config: ModelConfig): ParameterShapes {
     shapes.set(`${name}.weight`, [hidden]).set(`${name}.bias`, [hidden])
   }
   shapes.set('bert.embeddings.word_embeddings.weight', [config.vocabularySize, hidden])
-  shapes.set('bert.embeddings.position_embeddings.weight', [config.maxPositions, hidden])
-  shapes.set('bert.embeddings.token_type_embeddings.weight', [config.tokenTypes, hidden])
+  shapes.set('bert.embeddings.position_embeddings.weight', [
+    config.unusedPositions + config.maxPositions,
+    hidden,
+  ])
+  if (config.tokenTypes > 0) {
+    shapes.set('bert.embeddings.token_type_embeddings.weight', [config.tokenTypes, hidden])
+  }
   norm('bert.embeddings.LayerNorm')
   for (let layer = 0; layer < config.layers; layer++) {
     const prefix = layerPrefix(layer)
@@ -73,29 +79,46 @@ export function linearLayers(config: ModelConfig): string[] {
 
 export const layerPrefix = (layer: number): string => `bert.encoder.layer.${layer}`
 
+type Names = Pick<ModelConfig, 'family' | 'hasNativeHead'>
+
+/** What a model file of the family calls a parameter of ours. */
+export function storedName(name: string, { family, hasNativeHead }: Names): string {
+  const member = /^label\.\d+\./.exec(name)?.[0] ?? ''
+  const own = name.slice(member.length)
+  const { prefixes, parts, classifier } = families[family]
+  const prefix = [...prefixes, ...(hasNativeHead ? classifier.names : [])].find(([ours]) =>
+    own.startsWith(ours),
+  )
+  const part = parts.find(([ours]) => own.includes(ours))
+  const renamed = prefix === undefined ? own : `${prefix[1]}${own.slice(prefix[0].length)}`
+  return `${member}${part === undefined ? renamed : renamed.replace(...part)}`
+}
+
 /**
- * A model file's tensors under this program's names, in the order of `shapes`. Accepts files without the `bert.`
+ * A model file's tensors under this program's names, in the order of `shapes`. Accepts files without the family's
  * prefix and TensorFlow's old `gamma` and `beta`. Throws MODEL_CORRUPT naming a tensor that is missing or has
  * another shape than config.json says.
  */
 export function resolveWeights(
   shapes: ParameterShapes,
   weights: ReadonlyMap<string, Tensor>,
+  config: Names,
 ): Map<string, Tensor> {
   const resolved = new Map<string, Tensor>()
   for (const [name, shape] of shapes) {
-    const tensor = aliases(name).flatMap((alias) => weights.get(alias) ?? [])[0]
+    const names = aliases(name, config)
+    const tensor = names.flatMap((alias) => weights.get(alias) ?? [])[0]
     if (tensor === undefined) {
       throw new LabelstreamError(
         'MODEL_CORRUPT',
-        `the model file has no tensor ${name}, [${shape.join(', ')}]`,
+        `the model file has no tensor ${names[0]}, [${shape.join(', ')}]`,
       )
     }
     if (tensor.shape.join() !== shape.join()) {
       const found = `[${tensor.shape.join(', ')}]`
       throw new LabelstreamError(
         'MODEL_CORRUPT',
-        `tensor ${name} is ${found}, config.json asks for [${shape.join(', ')}]`,
+        `tensor ${names[0]} is ${found}, config.json asks for [${shape.join(', ')}]`,
       )
     }
     resolved.set(name, tensor)
@@ -103,8 +126,11 @@ export function resolveWeights(
   return resolved
 }
 
-function aliases(name: string): string[] {
-  const old = name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace('LayerNorm.bias', 'LayerNorm.beta')
-  const names = old === name ? [name] : [name, old]
-  return names.flatMap((each) => (each.startsWith('bert.') ? [each, each.slice('bert.'.length)] : [each]))
+/** What a file may call a parameter, the usual name first. */
+function aliases(name: string, config: Names): [string, ...string[]] {
+  const usual = storedName(name, config)
+  const bare = usual.startsWith(`${config.family}.`) ? [usual.slice(config.family.length + 1)] : []
+  const old = (each: string): string =>
+    each.replace('LayerNorm.weight', 'LayerNorm.gamma').replace('LayerNorm.bias', 'LayerNorm.beta')
+  return [usual, ...bare, old(usual), ...bare.map(old)]
 }

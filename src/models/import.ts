@@ -51,7 +51,7 @@ export async function importModel(folder: string, options: ImportOptions): Promi
   const config = readClassifierConfig(textOf(files, 'config.json'), [...files.keys()], place)
   const weights = files.get(weightsFile)
   // Every tensor is there and fits, before anything is written.
-  if (weights !== undefined) resolveWeights(modelParameters(config, 'logits'), readSafetensors(weights))
+  if (weights !== undefined) resolveWeights(modelParameters(config, 'logits'), readSafetensors(weights), config)
   const longest = options.maxTokens ?? manifest?.maxTokens ?? config.maxPositions
   const maxTokens = Math.min(longest, config.maxPositions)
   const decision = decisionFrom(files, config.labels, options.threshold, place)

@@ -4,7 +4,7 @@ import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { type ModelConfig, type Pooling, readModelConfig } from '../encoders/config.ts'
 import { modelParameters } from '../encoders/model.ts'
-import { headParameters } from '../encoders/weights.ts'
+import { headParameters, storedName } from '../encoders/weights.ts'
 import {
   type Tensor,
   float16Tensor,
@@ -66,17 +66,16 @@ export function trainedConfigJson(
   { labels, headHiddenSizes, pooling = 'mean', separateEncoders = false }: HeadLayout,
 ): Record<string, unknown> {
   // transformers has this very model, and needs no code from the folder.
-  const isNative = pooling === 'pooler' && headHiddenSizes.length === 0 && !separateEncoders
+  const modelType = String(base['model_type'])
+  const isNative =
+    modelType === 'bert' && pooling === 'pooler' && headHiddenSizes.length === 0 && !separateEncoders
+  const classifier = classifierClass(modelType)
   return {
     ...base,
-    architectures: [isNative ? 'BertForSequenceClassification' : 'LabelstreamForSequenceClassification'],
+    architectures: [isNative ? 'BertForSequenceClassification' : classifier],
     ...(isNative
       ? {}
-      : {
-          auto_map: {
-            AutoModelForSequenceClassification: 'modeling_labelstream.LabelstreamForSequenceClassification',
-          },
-        }),
+      : { auto_map: { AutoModelForSequenceClassification: `modeling_labelstream.${classifier}` } }),
     // The file may hold half-precision tensors; transformers is to compute in full precision, as this program does.
     dtype: 'float32',
     torch_dtype: 'float32',
@@ -92,6 +91,17 @@ export function trainedConfigJson(
   }
 }
 
+/** Of models/modeling_labelstream.py: transformers wants one for each of its configurations. */
+const classifierClass = (modelType: string): string =>
+  `Labelstream${pythonNames[modelType] ?? ''}ForSequenceClassification`
+
+const pythonNames: Readonly<Record<string, string>> = {
+  roberta: 'Roberta',
+  'xlm-roberta': 'XLMRoberta',
+  camembert: 'Camembert',
+  distilbert: 'DistilBert',
+}
+
 /**
  * model.safetensors of a frozen encoder with a new head: the base's tensors byte for byte in their order, so that
  * versions of one encoder differ in few bytes, then the head in fp32. A head that the base had is left out.
@@ -99,7 +109,7 @@ export function trainedConfigJson(
 export function weightsWithHead(base: Uint8Array, config: ModelConfig, head: FloatArrays): Uint8Array {
   const tensors = new Map<string, Tensor>()
   for (const [name, tensor] of readSafetensors(base)) {
-    if (!/^(head\.\d+|classifier)\./.test(name)) tensors.set(name, tensor)
+    if (!/^(head\.\d+|classifier|pre_classifier)\./.test(name)) tensors.set(name, tensor)
   }
   for (const [name, shape] of headParameters(config)) {
     const values = head[name]?.values
@@ -127,7 +137,8 @@ export function tensorsOfWhole(
     const values = parameters.get(name)
     if (values === undefined) throw new RangeError(`the trained model has no ${name}`)
     const asHalves = inHalves && isEncoderParameter(name)
-    tensors.set(name, asHalves ? float16Tensor(values, shape) : float32Tensor(values, shape))
+    const stored = storedName(name, config)
+    tensors.set(stored, asHalves ? float16Tensor(values, shape) : float32Tensor(values, shape))
   }
   return tensors
 }

@@ -177,7 +177,9 @@ function startingParameters(
     config.pooling === 'pooler' && [...base.keys()].some((name) => name.includes('pooler.dense'))
   if (hasPooler) needed.push(...poolerParameters(config))
   const start = initialHead(newParameters(config, hasPooler), targets, seed)
-  for (const [name, tensor] of resolveWeights(new Map(needed), base)) start.set(name, toFloat32(tensor, name))
+  for (const [name, tensor] of resolveWeights(new Map(needed), base, config)) {
+    start.set(name, toFloat32(tensor, name))
+  }
   for (const [name, values] of head ?? []) start.set(name, values)
   return new Map(
     [...modelParameters(config, 'logits').keys()].map((name) => [

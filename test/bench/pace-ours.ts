@@ -17,7 +17,7 @@ const parameters = new Map<string, Float32Array>([
   ['classifier.bias', Float32Array.from(job.head.bias)],
 ])
 const stored = readSafetensors(readFileSync(join(job.encoderFolder, 'model.safetensors')))
-for (const [name, tensor] of resolveWeights(encoderParameters(config), stored)) {
+for (const [name, tensor] of resolveWeights(encoderParameters(config), stored, config)) {
   parameters.set(name, toFloat32(tensor, name))
 }
 const windows = job.windows.map((ids) => Int32Array.from(ids))

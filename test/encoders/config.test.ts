@@ -43,6 +43,7 @@ test('an encoder without a head has its sizes, no labels, and is pooled by mean'
     attentionHeads: 4,
     intermediateSize: 64,
     maxPositions: 48,
+    unusedPositions: 0,
     tokenTypes: 2,
     layerNormEpsilon: 1e-5,
     activation: 'gelu_tanh',
@@ -54,6 +55,7 @@ test('an encoder without a head has its sizes, no labels, and is pooled by mean'
     labels: [],
     headHiddenSizes: [],
     headActivation: 'gelu',
+    hasNativeHead: false,
     problemType: undefined,
     separateEncoders: false,
   })

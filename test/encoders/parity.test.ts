@@ -1,68 +1,37 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { packageRoot } from '../../src/core/paths.ts'
-import { readModelConfig } from '../../src/encoders/config.ts'
-import type { ModelConfig, Pooling } from '../../src/encoders/config.ts'
+import type { Pooling } from '../../src/encoders/config.ts'
 import { buildModelGraph } from '../../src/encoders/model.ts'
-import type { ModelOutput } from '../../src/encoders/output.ts'
-import { readSafetensors } from '../../src/formats/safetensors.ts'
-import type { Tensor } from '../../src/formats/safetensors.ts'
-import { int32Matrix, largestDifference, runOnce } from '../support/onnx-session.ts'
+import {
+  type TokenBatch,
+  assertClose,
+  compute,
+  openEncoderFolder,
+  readJson,
+} from '../support/encoder-fixture.ts'
 
 const fixtures = join(packageRoot, 'test', 'fixtures', 'bert')
-const tolerance = 1e-4
 
-interface Batch {
-  readonly inputIds: number[][]
-  readonly attentionMask: number[][]
-}
-interface TinyCase extends Batch {
+interface TinyCase extends TokenBatch {
   readonly hidden: number[]
   readonly pooled: Record<Pooling, number[]>
   readonly logits: Record<Pooling, number[]>
 }
-interface RealCase extends Batch {
+interface RealCase extends TokenBatch {
   readonly firstToken: number[][]
   readonly lastToken: number[][]
   readonly mean: number[][]
   readonly pooler: number[][]
 }
 
-const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'))
 const casesOf = (name: string): unknown =>
   (readJson(join(fixtures, `${name}.json`)) as { cases: unknown }).cases
 
-function openFolder(folder: string): { config: ModelConfig; weights: Map<string, Tensor> } {
-  return {
-    config: readModelConfig(readJson(join(folder, 'config.json'))),
-    weights: readSafetensors(readFileSync(join(folder, 'model.safetensors'))),
-  }
-}
-
-async function compute(
-  model: Uint8Array,
-  output: ModelOutput,
-  { inputIds, attentionMask }: Batch,
-): Promise<{ dims: readonly number[]; values: number[] }> {
-  const results = await runOnce(model, {
-    input_ids: int32Matrix(inputIds),
-    attention_mask: int32Matrix(attentionMask),
-  })
-  const result = results[output]
-  assert.ok(result !== undefined, `the model has no output ${output}`)
-  return result
-}
-
-function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, what: string): void {
-  const difference = largestDifference(actual, expected)
-  assert.ok(difference <= tolerance, `${what} differs from PyTorch by ${difference}`)
-}
-
 describe('tiny BERT models give the values of PyTorch', () => {
   for (const name of ['tiny-gelu', 'tiny-relu', 'tiny-gelu-new']) {
-    const { config, weights } = openFolder(join(fixtures, name))
+    const { config, weights } = openEncoderFolder(join(fixtures, name))
     const cases = casesOf(name) as TinyCase[]
 
     test(`${name}: hidden states, padded and unpadded`, async () => {
@@ -92,10 +61,10 @@ describe('tiny BERT models give the values of PyTorch', () => {
   }
 
   test('dense layers before the classifier', async () => {
-    const { config, weights } = openFolder(join(fixtures, 'tiny-dense'))
+    const { config, weights } = openEncoderFolder(join(fixtures, 'tiny-dense'))
     assert.deepEqual(config.headHiddenSizes, [24, 16])
     const model = buildModelGraph(config, weights, 'logits')
-    for (const batch of casesOf('tiny-dense') as (Batch & { logits: number[] })[]) {
+    for (const batch of casesOf('tiny-dense') as (TokenBatch & { logits: number[] })[]) {
       const { values } = await compute(model, 'logits', batch)
       assertClose(values, batch.logits, 'logits')
     }
@@ -103,7 +72,7 @@ describe('tiny BERT models give the values of PyTorch', () => {
 })
 
 describe('the shipped encoder gives the values of PyTorch', () => {
-  const { config, weights } = openFolder(join(packageRoot, 'models', 'minilm-l6', '1'))
+  const { config, weights } = openEncoderFolder(join(packageRoot, 'models', 'minilm-l6', '1'))
   const cases = casesOf('minilm-l6') as RealCase[]
 
   test('hidden states of the first and the last token', async () => {
@@ -140,7 +109,7 @@ describe('the shipped encoder gives the values of PyTorch', () => {
 })
 
 test('a text gives the same vector alone and padded beside a longer one', async () => {
-  const { config, weights } = openFolder(join(fixtures, 'tiny-gelu'))
+  const { config, weights } = openEncoderFolder(join(fixtures, 'tiny-gelu'))
   const model = buildModelGraph(config, weights, 'embedding')
   const ids = [5, 9, 33, 2]
   const alone = await compute(model, 'embedding', { inputIds: [ids], attentionMask: [[1, 1, 1, 1]] })
@@ -158,7 +127,7 @@ test('a text gives the same vector alone and padded beside a longer one', async 
 })
 
 test('a row without any token gives numbers, not NaN', async () => {
-  const { config, weights } = openFolder(join(fixtures, 'tiny-gelu'))
+  const { config, weights } = openEncoderFolder(join(fixtures, 'tiny-gelu'))
   for (const pooling of ['mean', 'cls', 'pooler'] as const) {
     const model = buildModelGraph({ ...config, pooling }, weights, 'logits')
     const { values } = await compute(model, 'logits', { inputIds: [[0, 0]], attentionMask: [[0, 0]] })

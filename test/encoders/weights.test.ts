@@ -80,7 +80,7 @@ test('names without the prefix and the old names of layer norms are found', () =
     ]),
   )
   assert.ok(renamed.has('embeddings.LayerNorm.gamma'))
-  const resolved = resolveWeights(modelParameters(config, 'logits'), renamed)
+  const resolved = resolveWeights(modelParameters(config, 'logits'), renamed, config)
   assert.deepEqual([...resolved.keys()], [...modelParameters(config, 'logits').keys()])
 })
 

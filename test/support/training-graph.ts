@@ -40,7 +40,7 @@ export function recordedModel(name: (typeof gradientCases)[number]): {
   const metadata = readSafetensorsMetadata(bytes)
   return {
     config,
-    parameters: floatsOf(resolveWeights(modelParameters(config, 'logits'), weights)),
+    parameters: floatsOf(resolveWeights(modelParameters(config, 'logits'), weights, config)),
     loss: Number(metadata['loss']),
     kind: metadata['kind'] as 'bce' | 'focal' | 'asymmetric',
     gradients: floatsOf(readSafetensors(bytes)),

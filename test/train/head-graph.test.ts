@@ -85,7 +85,8 @@ test('a fault in the graph is reported, and the process goes on', async () => {
 
 test('a closed training process refuses work, and closing twice is fine', async () => {
   const training = await Training.start({ ...graphs, state: start(), threads: 1 })
-  const inFlight = training.steps([batch(1)])
+  // more than it can have done before it is killed
+  const inFlight = training.steps(Array.from({ length: 2_000 }, () => batch(1)))
   const refused = assert.rejects(inFlight, (error) => error instanceof LabelstreamError)
   await training.close()
   await training.close()

@@ -3,6 +3,7 @@ import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { LabelstreamError } from '../../src/core/errors.ts'
+import { readSafetensors } from '../../src/formats/safetensors.ts'
 import { openModel } from '../../src/models/folder.ts'
 import { defaultTextRunner } from '../../src/models/text-runner.ts'
 import { compare } from '../../src/train/compare.ts'
@@ -70,6 +71,31 @@ for (const strategy of ['full-linear', 'full-dense', 'full-after-frozen', 'per-l
       left.filter((name) => name.startsWith('training-')),
       [],
     )
+  })
+}
+
+for (const family of ['roberta', 'distilbert'] as const) {
+  test(`${family} is trained, stored under its own names, and served`, async () => {
+    const base = await writeTinyEncoder(await temporaryFolder(), family)
+    for (const strategy of ['full-linear', 'frozen-dense', 'per-label']) {
+      const settings = await options(strategy)
+      const frozen = { epochs: 60, learningRate: 0.02, seed: 4 }
+      const result = await retrain({
+        ...settings,
+        base,
+        checkInt8: true,
+        ...(strategy === 'frozen-dense' ? { hyperparameters: frozen } : {}),
+      })
+      const least = strategy === 'frozen-dense' ? 0.7 : 0.9
+      assert.ok(result.metrics.macroF1 > least, `${strategy}: macro-F1 ${result.metrics.macroF1}`)
+      const weights = readSafetensors(await readFile(join(result.path, 'model.safetensors')))
+      const names = [...weights.keys()]
+      assert.ok(names.some((name) => name.includes(`${family}.embeddings.word_embeddings.weight`)))
+      assert.deepEqual(
+        names.filter((name) => /(^|\.)bert\./.test(name)),
+        [],
+      )
+    }
   })
 }
 
