@@ -5,13 +5,13 @@ import { Hub, parseRepository } from '../models/hub.ts'
 import { pullModel } from '../models/pull.ts'
 import type { CommandContext, CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { thresholdOption } from './models-import.ts'
-import { numberOption, optionalOption, requiredOption } from './output.ts'
+import { encoderOption, importChoices, nextStep, thresholdOption } from './models-import.ts'
+import { optionalOption, requiredOption } from './output.ts'
 import { ProgressBar } from './progress.ts'
 
 export const modelsPull: CommandSpec = {
   name: 'models pull',
-  summary: 'fetch a multi-label classifier from a model hub as a new version',
+  summary: 'fetch a multi-label classifier, or an encoder to train from, from a model hub as a new version',
   arguments: '<repository[@revision]>',
   options: [
     { flags: '--name <name>', help: 'name of the model', required: true },
@@ -20,16 +20,18 @@ export const modelsPull: CommandSpec = {
       help: "SPDX name of the model's licence (default: as the repository's card says)",
     },
     thresholdOption,
+    encoderOption,
   ],
   settings: ['models.folder', 'models.hubUrl', 'models.hubTokenFile'],
   examples: [
     'labelstream models pull owner/name --name mine',
+    'labelstream models pull FacebookAI/roberta-base --name roberta-base --encoder',
     'labelstream models pull owner/name@v1.2 --name mine --models-hub-token-file ./token',
   ],
   run: async (context, [place], options) => {
     if (place === undefined) throw new LabelstreamError('USAGE', 'the repository is missing')
     const repository = parseRepository(place)
-    const threshold = numberOption(options, 'threshold', { min: 0, max: 1 })
+    const { encoder, threshold } = importChoices(options)
     const name = requiredOption(options, 'name')
     const hub = hubOf(context)
     const progress = new ProgressBar(context.log)
@@ -38,6 +40,7 @@ export const modelsPull: CommandSpec = {
       modelsFolder: modelsFolderOf(context.settings),
       licence: optionalOption(options, 'licence'),
       threshold,
+      encoder,
       goldenTexts,
       onProgress: ({ file, bytes, total }) => {
         progress.update({ phase: 'fetch', done: bytes, total, detail: file })
@@ -48,7 +51,7 @@ export const modelsPull: CommandSpec = {
     context.printJson({ name, ...pulled })
     const { source, version, path } = pulled
     context.print(`${source.repository} at ${source.commit} of ${source.hub}`)
-    context.print(`${name}@${version}: ${path}\nserve it: labelstream models promote ${name}@${version}`)
+    context.print(`${name}@${version}: ${path}\n${nextStep(name, version, encoder)}`)
   },
 }
 

@@ -56,6 +56,12 @@ export async function promote(modelsFolder: string, name: string, version: strin
   await replaceFile(join(modelFolder(modelsFolder, name), championFile), `${version}\n`)
 }
 
+/** Makes a version of an encoder what its name means, unless there is an older one that it means. */
+export async function nameFirstVersion(modelsFolder: string, name: string, version: string): Promise<void> {
+  if ((await readChampion(modelsFolder, name)) !== undefined) return
+  await replaceFile(join(modelFolder(modelsFolder, name), championFile), `${version}\n`)
+}
+
 /**
  * Makes the version that was champion before the present one champion again, and returns it.
  * Throws MODEL_NOT_FOUND when there is none.

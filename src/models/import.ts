@@ -1,5 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { LabelstreamError } from '../core/errors.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { resolveWeights } from '../encoders/weights.ts'
@@ -7,12 +6,12 @@ import { readSafetensors } from '../formats/safetensors.ts'
 import { weightsFile } from '../runtime/model-config.ts'
 import { type Decision, parseDecision, plainDecision } from './decision.ts'
 import { goldenOf } from './golden.ts'
-import { filesToImport, licenceMissing, readClassifierConfig, versionFiles } from './importable.ts'
+import { filesToImport, licenceMissing, readClassifierConfig, readFiles, versionFiles } from './importable.ts'
 import type { ClassifierManifest } from './manifest.ts'
 import { decideAll } from './score-matrix.ts'
 import { int8DecisionFile } from './served-precision.ts'
 import { TextRunner, type TextRunnerOptions, defaultTextRunner } from './text-runner.ts'
-import { transformersCode, transformersFile } from './transformers-code.ts'
+import { codeOfVersion, transformersFile } from './transformers-code.ts'
 import { type WrittenVersion, writeVersion } from './versions.ts'
 
 export interface ImportOptions {
@@ -42,12 +41,13 @@ export interface ImportOptions {
  */
 export async function importModel(folder: string, options: ImportOptions): Promise<WrittenVersion> {
   const place = resolve(folder)
-  const { manifest, files: found } = versionFiles(await readModelFiles(place), place)
+  const { manifest, files: found } = versionFiles(await readFiles(place, filesToImport), place)
   const licence = options.licence ?? manifest?.licence ?? options.cardLicence
   if (licence === undefined) throw licenceMissing(place)
   const files = new Map(found)
   // our own, never a foreign one: transformers runs it
-  if (Object.hasOwn(manifest?.files ?? {}, transformersFile)) files.set(...(await transformersCode()))
+  const code = manifest?.files[transformersFile]
+  if (code !== undefined) files.set(...(await codeOfVersion(place, code.sha256)))
   const config = readClassifierConfig(textOf(files, 'config.json'), [...files.keys()], place)
   const weights = files.get(weightsFile)
   // Every tensor is there and fits, before anything is written.
@@ -97,15 +97,6 @@ function decisionFrom(
     decision.labels.length === labels.length && decision.labels.every(({ label }, at) => label === labels[at])
   if (same) return decision
   throw new LabelstreamError('MODEL_CORRUPT', `${path} has other labels than config.json, or in another order`)
-}
-
-async function readModelFiles(folder: string): Promise<Map<string, Uint8Array>> {
-  const present = await readdir(folder).catch((error: unknown) => {
-    throw new LabelstreamError('FILE_UNREADABLE', `${folder} cannot be read`, { cause: error })
-  })
-  const files = new Map<string, Uint8Array>()
-  for (const file of filesToImport(present, folder)) files.set(file, await readFile(join(folder, file)))
-  return files
 }
 
 const textOf = (files: ReadonlyMap<string, Uint8Array>, file: string): string =>

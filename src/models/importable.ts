@@ -1,10 +1,12 @@
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { activationRangesFile } from '../encoders/activation-ranges.ts'
 import { type ModelConfig, readModelConfig } from '../encoders/config.ts'
 import { readGraphConfig } from '../encoders/graph-config.ts'
 import { storedGraphFile, weightsFile } from '../runtime/model-config.ts'
-import { type ClassifierManifest, manifestFile, parseManifest } from './manifest.ts'
+import { type ClassifierManifest, type Manifest, manifestFile, parseManifest } from './manifest.ts'
 import { int8DecisionFile } from './served-precision.ts'
 import { tokenizerFileNames } from './tokenizer-files.ts'
 
@@ -35,6 +37,35 @@ export function filesToImport(present: readonly string[], place: string): string
   return [...new Set([...needed, ...alsoRead])].filter((file) => present.includes(file)).concat(model)
 }
 
+/**
+ * The files of an encoder's folder that an import takes, of those `present`. Throws MODEL_UNSUPPORTED naming `place` and what
+ * is missing: only weights can be trained.
+ */
+export function encoderFilesToImport(present: readonly string[], place: string): string[] {
+  for (const file of [...needed, weightsFile]) {
+    if (!present.includes(file)) throw new LabelstreamError('MODEL_UNSUPPORTED', `${place} has no ${file}`)
+  }
+  const taken = [...needed, ...tokenizerFileNames, manifestFile, weightsFile]
+  return [...new Set(taken)].filter((file) => present.includes(file))
+}
+
+/** The files of a folder that are `chosen`. Throws FILE_UNREADABLE, and what `chosen` throws. */
+export async function readFiles(
+  folder: string,
+  chosen: (present: readonly string[], place: string) => string[],
+): Promise<Map<string, Uint8Array>> {
+  const present = await readdir(folder).catch((error: unknown) => {
+    throw new LabelstreamError('FILE_UNREADABLE', `${folder} cannot be read`, { cause: error })
+  })
+  const files = new Map<string, Uint8Array>()
+  for (const file of chosen(present, folder)) files.set(file, await readFile(join(folder, file)))
+  return files
+}
+
+/** What config.json says about an encoder to train from. Throws MODEL_CORRUPT and MODEL_UNSUPPORTED naming `place`. */
+export const readEncoderConfig = (text: string, place: string): ModelConfig =>
+  readModelConfig(parseConfig(text, place))
+
 /** The licence must be known: whoever serves a model is bound by it. */
 export const licenceMissing = (place: string): LabelstreamError =>
   new LabelstreamError('USAGE', `--licence is missing: ${place} does not say what it is`)
@@ -50,7 +81,7 @@ export function readClassifierConfig(text: string, files: readonly string[], pla
   if (config.labels.length === 0) {
     throw new LabelstreamError(
       'MODEL_UNSUPPORTED',
-      `${place} is an encoder without a classifier: it has no labels`,
+      `${place} is an encoder without a classifier: it has no labels; --encoder takes it to train from`,
     )
   }
   if (config.problemType !== undefined && config.problemType !== 'multi_label_classification') {
@@ -71,7 +102,7 @@ export function versionFiles(
   files: ReadonlyMap<string, Uint8Array>,
   place: string,
 ): { readonly manifest?: ClassifierManifest; readonly files: ReadonlyMap<string, Uint8Array> } {
-  const manifest = ownManifest(files.get(manifestFile), place)
+  const manifest = ownClassifier(files.get(manifestFile), place)
   const ownParts: readonly string[] = [manifestFile, int8DecisionFile, activationRangesFile]
   if (manifest === undefined) {
     return { files: new Map([...files].filter(([file]) => !ownParts.includes(file))) }
@@ -84,14 +115,18 @@ export function versionFiles(
   return { manifest, files: new Map(named) }
 }
 
-function ownManifest(bytes: Uint8Array | undefined, place: string): ClassifierManifest | undefined {
+function ownClassifier(bytes: Uint8Array | undefined, place: string): ClassifierManifest | undefined {
+  const manifest = ownManifest(bytes, place)
+  if (manifest === undefined || manifest.kind === 'classifier') return manifest
+  throw new LabelstreamError('MODEL_UNSUPPORTED', `${place} is an encoder without a classifier: it has no labels`)
+}
+
+/** A manifest of this program; other programs have files of this name, too. Throws MODEL_CORRUPT. */
+export function ownManifest(bytes: Uint8Array | undefined, place: string): Manifest | undefined {
   if (bytes === undefined) return undefined
   const text = new TextDecoder().decode(bytes)
-  // other programs have files of this name, too
   if (!/"kind":\s*"(classifier|encoder)"/.test(text)) return undefined
-  const manifest = parseManifest(text, `${place}/${manifestFile}`)
-  if (manifest.kind === 'classifier') return manifest
-  throw new LabelstreamError('MODEL_UNSUPPORTED', `${place} is an encoder without a classifier: it has no labels`)
+  return parseManifest(text, `${place}/${manifestFile}`)
 }
 
 function parseConfig(text: string, place: string): unknown {

@@ -6,14 +6,23 @@ import { maxConfigBytes } from '../encoders/config.ts'
 import { storedGraphFile, weightsFile } from '../runtime/model-config.ts'
 import { maxDecisionBytes } from './decision.ts'
 import type { Hub, HubFile } from './hub.ts'
+import { importEncoder } from './import-encoder.ts'
 import { type ImportOptions, importModel } from './import.ts'
-import { filesToImport, licenceMissing, readClassifierConfig } from './importable.ts'
+import {
+  encoderFilesToImport,
+  filesToImport,
+  licenceMissing,
+  readClassifierConfig,
+  readEncoderConfig,
+} from './importable.ts'
 import { manifestFile, maxManifestBytes } from './manifest.ts'
 import { modelFolder } from './names.ts'
 import { int8DecisionFile } from './served-precision.ts'
 import type { WrittenVersion } from './versions.ts'
 
 export interface PullOptions extends Omit<ImportOptions, 'source' | 'cardLicence'> {
+  /** Takes the encoder to train from, instead of a classifier. */
+  readonly encoder?: boolean
   /** Of the file that is being fetched; `total` is of all. */
   readonly onProgress?: (progress: { file: string; bytes: number; total: number }) => void
 }
@@ -35,9 +44,9 @@ const mostBytes: Readonly<Record<string, number>> = {
 const mostOtherBytes = 64 * megabyte
 
 /**
- * Fetches a classifier from a model hub, at the commit that the revision means now, and takes it as `importModel` does.
- * Only the files that an import reads are fetched, each compared with the hub's digest before anything is parsed. Throws
- * what `Hub` and `importModel` throw, and MODEL_UNSUPPORTED for a file that is too large.
+ * Fetches a classifier or an encoder from a model hub, at the commit that the revision means now, and takes it as
+ * `importModel` or `importEncoder` does. Only the files that an import reads are fetched, each compared with the hub's digest before anything is parsed. Throws
+ * what `Hub` and these throw, and MODEL_UNSUPPORTED for a file that is too large.
  */
 export async function pullModel(
   hub: Hub,
@@ -49,7 +58,7 @@ export async function pullModel(
   const snapshot = await hub.snapshot(repository, revision)
   const { commit } = snapshot
   const place = `${repository} at ${commit.slice(0, 12)}`
-  const files = chosenFiles(snapshot.files, place)
+  const files = chosenFiles(snapshot.files, place, options.encoder === true ? encoderFilesToImport : filesToImport)
   const names = files.map(({ name }) => name)
   const { licence: cardLicence } = snapshot
   if ((options.licence ?? cardLicence) === undefined && !names.includes(manifestFile)) throw licenceMissing(place)
@@ -63,10 +72,14 @@ export async function pullModel(
       })
       before += file.sizeBytes
       // it is the first and small, and what cannot be served is not fetched
-      if (name === 'config.json') readClassifierConfig(await readFile(join(folder, name), 'utf8'), names, place)
+      if (name !== 'config.json') continue
+      const config = await readFile(join(folder, name), 'utf8')
+      if (options.encoder === true) readEncoderConfig(config, place)
+      else readClassifierConfig(config, names, place)
     }
     const source = { hub: hub.address, repository, commit }
-    return { ...(await importModel(folder, { ...options, cardLicence, source })), source }
+    const take = options.encoder === true ? importEncoder : importModel
+    return { ...(await take(folder, { ...options, cardLicence, source })), source }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -76,11 +89,15 @@ export async function pullModel(
 const graphFolder = 'onnx/'
 
 /** Each under its name in a model folder. */
-function chosenFiles(files: readonly HubFile[], place: string): { readonly name: string; readonly file: HubFile }[] {
+function chosenFiles(
+  files: readonly HubFile[],
+  place: string,
+  choose: typeof filesToImport,
+): { readonly name: string; readonly file: HubFile }[] {
   const byName = new Map(files.map((file) => [file.path, file]))
   const graph = byName.get(`${graphFolder}${storedGraphFile}`)
   if (graph !== undefined && !byName.has(storedGraphFile)) byName.set(storedGraphFile, graph)
-  return filesToImport([...byName.keys()], place).flatMap((name) => {
+  return choose([...byName.keys()], place).flatMap((name) => {
     const file = byName.get(name)
     if (file === undefined) return []
     const limit = mostBytes[name] ?? mostOtherBytes

@@ -100,7 +100,7 @@ export async function writeVersion(
 ): Promise<WrittenVersion> {
   const content = new Map(files)
   content.set('decision.json', `${JSON.stringify(decision, undefined, 2)}\n`)
-  const digest = versionDigest(digestsOf(content))
+  const digest = versionDigest(contentDigests(content))
   const version = versionName(created, digest)
   content.set(cardFile, renderCard(details, decision, digest))
   const manifest: Manifest = {
@@ -109,7 +109,7 @@ export async function writeVersion(
     ...details,
     version,
     created: created.toISOString(),
-    files: digestsOf(content),
+    files: contentDigests(content),
   }
   content.set(manifestFile, `${JSON.stringify(manifest, undefined, 2)}\n`)
   const path = versionFolder(modelsFolder, details.name, version)
@@ -120,7 +120,8 @@ export async function writeVersion(
   return { version, path, digest }
 }
 
-function digestsOf(content: ReadonlyMap<string, Uint8Array | string>): FileDigests {
+/** The files of a manifest, by name. */
+export function contentDigests(content: ReadonlyMap<string, Uint8Array | string>): FileDigests {
   const entries = [...content].map(([file, data]): [string, { sha256: string; sizeBytes: number }] => [
     file,
     { sha256: sha256(data), sizeBytes: Buffer.byteLength(data) },

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
 import type { ErrorCode } from '../../src/core/errors.ts'
 import { exportModel } from '../../src/models/export.ts'
-import { openModel } from '../../src/models/folder.ts'
+import { openEncoder, openModel } from '../../src/models/folder.ts'
 import { Hub, parseRepository } from '../../src/models/hub.ts'
 import type { HubRequestOptions } from '../../src/models/hub-requests.ts'
 import { type PulledVersion, pullModel } from '../../src/models/pull.ts'
@@ -140,12 +140,20 @@ test('what is missing is told: a file that an import needs, one that is listed b
   await refused('HUB_REFUSED', /status 401: .*models\.hubTokenFile/)
 })
 
-test('an encoder without labels is refused after its config, without its weights', async () => {
-  const config = Buffer.from(JSON.stringify({ model_type: 'bert', architectures: ['BertModel'] }))
+test('an encoder without labels is refused after its config, without its weights, and taken to train from', async () => {
+  const saved = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as object
+  const config = Buffer.from(JSON.stringify({ ...saved, architectures: ['BertModel'] }))
   hub.contents.set('config.json', config)
   Object.assign(entry('config.json'), listed('config.json', config), { lfs: undefined })
   await refused('MODEL_UNSUPPORTED', /no labels/)
   assert.ok(!asked().some((path) => path.endsWith('model.safetensors')))
+  const client = new Hub({ url: hub.url, retryMs: 0 })
+  const options = { name: 'base', modelsFolder, goldenTexts: [], encoder: true }
+  const { path, source } = await pullModel(client, parseRepository(fakeRepository), options)
+  assert.equal(source.commit, hub.commit)
+  assert.equal((await openEncoder('base', modelsFolder)).licence, 'mit')
+  const { origin } = JSON.parse(await readFile(join(path, 'manifest.json'), 'utf8')) as { origin: string }
+  assert.equal(origin, `${fakeRepository} at ${hub.commit} of ${hub.url}`)
 })
 
 test('a server fault, a cut connection and a silent server are tried again, until the time is over', async () => {
