@@ -5,8 +5,8 @@ export type Family = 'bert' | 'roberta' | 'distilbert'
 
 /** How a family's files differ from BERT's. */
 export interface FamilyTraits {
-  /** `model_type` of config.json. */
-  readonly modelTypes: readonly string[]
+  /** By `model_type` of config.json: what transformers' classes begin with. */
+  readonly classNames: Readonly<Record<string, string>>
   /** Its names for BERT's fields of config.json, where they are others. */
   readonly fields: Readonly<Record<string, string>>
   /** Its defaults for BERT's fields, where they are others (transformers, configuration_*.py). */
@@ -30,7 +30,7 @@ export interface FamilyTraits {
 
 export const families: { readonly [Name in Family]: FamilyTraits } = {
   bert: {
-    modelTypes: ['bert'],
+    classNames: { bert: 'Bert' },
     fields: {},
     defaults: {},
     hasTokenTypes: true,
@@ -41,7 +41,7 @@ export const families: { readonly [Name in Family]: FamilyTraits } = {
     parts: [],
   },
   roberta: {
-    modelTypes: ['roberta', 'xlm-roberta', 'camembert'],
+    classNames: { roberta: 'Roberta', 'xlm-roberta': 'XLMRoberta', camembert: 'Camembert' },
     fields: {},
     defaults: { vocab_size: 50_265, pad_token_id: 1 },
     hasTokenTypes: true,
@@ -59,7 +59,7 @@ export const families: { readonly [Name in Family]: FamilyTraits } = {
     parts: [],
   },
   distilbert: {
-    modelTypes: ['distilbert'],
+    classNames: { distilbert: 'DistilBert' },
     fields: {
       hidden_size: 'dim',
       num_hidden_layers: 'n_layers',
@@ -100,6 +100,14 @@ const familyNames = Object.keys(families) as Family[]
 
 /** Undefined for a `model_type` that is none of theirs. */
 export const familyOf = (modelType: unknown): Family | undefined =>
-  familyNames.find((name) => families[name].modelTypes.some((each) => each === modelType))
+  familyNames.find(
+    (name) => typeof modelType === 'string' && Object.hasOwn(families[name].classNames, modelType),
+  )
 
-export const supportedModelTypes: readonly string[] = familyNames.flatMap((name) => families[name].modelTypes)
+export const supportedModelTypes: readonly string[] = familyNames.flatMap((name) =>
+  Object.keys(families[name].classNames),
+)
+
+/** What transformers' classes for a supported `model_type` begin with. */
+export const classNameOf = (modelType: string): string | undefined =>
+  families[familyOf(modelType) ?? 'bert'].classNames[modelType]

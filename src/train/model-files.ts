@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { type ModelConfig, type Pooling, readModelConfig } from '../encoders/config.ts'
+import { classNameOf } from '../encoders/families.ts'
 import { modelParameters } from '../encoders/model.ts'
 import { headParameters, storedName } from '../encoders/weights.ts'
 import {
@@ -93,14 +94,7 @@ export function trainedConfigJson(
 
 /** Of models/modeling_labelstream.py: transformers wants one for each of its configurations. */
 const classifierClass = (modelType: string): string =>
-  `Labelstream${pythonNames[modelType] ?? ''}ForSequenceClassification`
-
-const pythonNames: Readonly<Record<string, string>> = {
-  roberta: 'Roberta',
-  'xlm-roberta': 'XLMRoberta',
-  camembert: 'Camembert',
-  distilbert: 'DistilBert',
-}
+  `Labelstream${modelType === 'bert' ? '' : classNameOf(modelType)}ForSequenceClassification`
 
 /**
  * model.safetensors of a frozen encoder with a new head: the base's tensors byte for byte in their order, so that
