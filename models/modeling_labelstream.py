@@ -54,7 +54,7 @@ class MultiLabel:
     """One classifier for all labels or, with separateEncoders, one for each."""
 
     # What else a base encoder's file has stays in the file of a head on it, byte for byte.
-    _keys_to_ignore_on_load_unexpected = [r"\.pooler\.", r"^(cls|lm_head|vocab_\w+)\."]
+    _keys_to_ignore_on_load_unexpected = [r"(^|\.)pooler\.", r"^(cls|lm_head|vocab_\w+)\."]
 
     def __init__(self, config):
         super().__init__(config)
