@@ -7,7 +7,7 @@ import { evaluationTable, int8Sentence } from './evaluate.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { ProgressBar } from './progress.ts'
 import { evaluationDataOptions, readEvaluationData } from './recorded-data.ts'
-import { labelledTextSettings, runnerOptionsOf } from './runner-options.ts'
+import { oneProcessSettings, runnerOptionsOf } from './runner-options.ts'
 
 export const modelsCalibrate: CommandSpec = {
   name: 'models calibrate',
@@ -22,7 +22,16 @@ export const modelsCalibrate: CommandSpec = {
     },
     { flags: '--promote', help: 'make the version champion when the gate lets it through' },
   ],
-  settings: [...labelledTextSettings, 'text.maxWindows', 'text.strideTokens'],
+  settings: [
+    'models.folder',
+    'labels.absent',
+    'text.threads',
+    'text.maxWindows',
+    'text.strideTokens',
+    ...oneProcessSettings,
+    'batch.budgetTokens',
+    'kafka.',
+  ],
   examples: [
     'labelstream models calibrate pulled --data topic:labels --check-int8 --promote',
     'labelstream models calibrate advice --data held-out.jsonl --thresholds precision=0.9',

@@ -5,12 +5,12 @@ import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { activationRangesFile } from '../encoders/activation-ranges.ts'
 import { readModelConfig } from '../encoders/config.ts'
-import { rowsOf } from '../evaluation/matrix.ts'
+import { type Matrix, rowsOf } from '../evaluation/matrix.ts'
 import { type Metrics, evaluateScores } from '../evaluation/metrics.ts'
 import { promote } from '../models/champion.ts'
 import type { Decision } from '../models/decision.ts'
 import type { Model } from '../models/folder.ts'
-import { goldenOf } from '../models/golden.ts'
+import { type GoldenScores, goldenOf } from '../models/golden.ts'
 import { cardFile, reportFile } from '../models/manifest.ts'
 import { decideAll } from '../models/score-matrix.ts'
 import { int8DecisionFile } from '../models/served-precision.ts'
@@ -73,23 +73,12 @@ const seed = 1
  * as it is, MODEL_CORRUPT, INTERRUPTED and what inference throws.
  */
 export async function recalibrate(
-  {
-    model,
-    data,
-    modelsFolder,
-    decision: options = defaultDecisionOptions,
-    signal,
-    ...rest
-  }: RecalibrateOptions,
+  given: RecalibrateOptions,
   onProgress: OnTrainingProgress = () => undefined,
 ): Promise<Recalibrated> {
-  const isGraph = hasStoredGraph({ folder: model.folder, expectedDigests: model.fileDigests })
-  if (isGraph && rest.checkInt8 === true) {
-    throw new LabelstreamError(
-      'SETTING_INVALID',
-      `${model.name}@${model.version} has a graph that is served as it is: there is no int8 to check`,
-    )
-  }
+  const { model, data, modelsFolder, runner, signal } = given
+  const options = given.decision ?? defaultDecisionOptions
+  refuseInt8OfGraph(given)
   const rows = datasetOf({ source: data.source, texts: latestById(data.texts) }, [...model.labels])
   const foldOfRow = foldsOf(rows.rows, folds, seed)
   if (new Set(foldOfRow).size < 2) {
@@ -98,80 +87,107 @@ export async function recalibrate(
       `${data.source} has ${rows.rows.length} rows, all alike: too few`,
     )
   }
-  const goldenTexts = model.manifest.golden.map(({ text }) => text)
-  const texts = [...rows.rows.map(({ text }) => text), ...goldenTexts]
-  const all = await modelLogits(model, texts, rest.runner, {
-    onProgress: (done, total) => {
-      onProgress({ phase: 'encode', done, total })
-    },
-    signal,
-  })
+  const { logits, goldenLogits } = await scored(given, rows, onProgress)
   onProgress({ phase: 'compare', done: 0, total: 1 })
-  const logits = rowsOf(all, [...rows.rows.keys()])
-  const goldenLogits = rowsOf(
-    all,
-    Array.from(goldenTexts, (_text, place) => rows.rows.length + place),
-  )
   const targets = targetsOf(rows)
   const { labels } = rows
   const decision = fitDecision(labels, logits, targets, options)
   const heldOut = heldOutDecisions({ labels, logits, targets, folds: foldOfRow }, options)
   const metrics = heldOutMetrics(heldOut, targets, labels, thresholdsOf(decision))
-  const before = evaluateScores(
-    decideAll(model.decision, logits).scores,
-    targets,
-    labels,
-    thresholdsOf(model.decision),
+  const scoresBefore = decideAll(model.decision, logits).scores
+  const before = evaluateScores(scoresBefore, targets, labels, thresholdsOf(model.decision))
+  const gate = await passGate(
+    { name: model.name, modelsFolder, runner, signal },
+    contenderOf(heldOut),
+    rows,
+    seed,
   )
-  const gated = { name: model.name, modelsFolder, runner: rest.runner, signal }
-  const gate = await passGate(gated, contenderOf(heldOut), rows, seed)
-  const golden = goldenOf(labels, goldenTexts, decideAll(decision, goldenLogits).scores)
+  const fitted = {
+    decision,
+    metrics,
+    golden: goldenOf(labels, goldenTextsOf(model), decideAll(decision, goldenLogits).scores),
+  }
+  const wantsInt8 = given.checkInt8 ?? model.int8Decision !== undefined
   const kept = await keptFiles(model)
-  const wantsInt8 = rest.checkInt8 ?? model.int8Decision !== undefined
-  const files = wantsInt8 ? await withRanges(model, kept, rows, rest.runner) : kept
-  const int8 = wantsInt8
-    ? await checkInt8(
-        { files, maxTokens: model.maxTokens, dev: rows, devLogits: logits, decision, golden },
-        rest.runner,
-        options,
-      )
-    : undefined
+  const files = wantsInt8 ? await withRanges(model, kept, rows, runner) : kept
+  const subject = { ...fitted, files, maxTokens: model.maxTokens, dev: rows, devLogits: logits }
+  const int8 = wantsInt8 ? await checkInt8(subject, runner, options) : undefined
   checkInterrupted(signal)
   onProgress({ phase: 'write', done: 0, total: 1 })
+  const written = await write(given, rows, { ...fitted, files, int8 })
+  const promoted = given.promote && gate.passed
+  if (promoted) await promote(modelsFolder, model.name, written.version)
+  onProgress({ phase: 'write', done: 1, total: 1 })
+  const int8Check = int8 === undefined ? {} : { int8Check: int8.check }
+  return { ...written, from: model.version, metrics, before, ...int8Check, gate, promoted }
+}
+
+function refuseInt8OfGraph({ model, checkInt8: isAsked }: RecalibrateOptions): void {
+  const isGraph = hasStoredGraph({ folder: model.folder, expectedDigests: model.fileDigests })
+  if (!isGraph || isAsked !== true) return
+  throw new LabelstreamError(
+    'SETTING_INVALID',
+    `${model.name}@${model.version} has a graph that is served as it is: there is no int8 to check`,
+  )
+}
+
+const goldenTextsOf = ({ manifest }: Model): string[] => manifest.golden.map(({ text }) => text)
+
+/** Logits [rows, labels] and [golden texts, labels]. */
+async function scored(
+  { model, runner, signal }: RecalibrateOptions,
+  { rows }: Dataset,
+  onProgress: OnTrainingProgress,
+): Promise<{ readonly logits: Matrix; readonly goldenLogits: Matrix }> {
+  const texts = [...rows.map(({ text }) => text), ...goldenTextsOf(model)]
+  const all = await modelLogits(model, texts, runner, {
+    onProgress: (done, total) => {
+      onProgress({ phase: 'encode', done, total })
+    },
+    signal,
+  })
+  const places = [...texts.keys()]
+  return {
+    logits: rowsOf(all, places.slice(0, rows.length)),
+    goldenLogits: rowsOf(all, places.slice(rows.length)),
+  }
+}
+
+interface Written {
+  readonly decision: Decision
+  readonly metrics: Metrics
+  readonly golden: GoldenScores
+  readonly files: ReadonlyMap<string, Uint8Array | string>
+  readonly int8: Int8Outcome | undefined
+}
+
+/** What the manifest says of the training stays; what it says of decisions is new. */
+function write(
+  { model, data, modelsFolder }: RecalibrateOptions,
+  rows: Dataset,
+  { decision, metrics, golden, files, int8 }: Written,
+): Promise<WrittenVersion> {
   const manifest = { ...model.manifest }
   delete manifest.int8Check
-  const written = await writeVersion(modelsFolder, {
+  const { version } = model
+  const digest = datasetDigest(rows)
+  return writeVersion(modelsFolder, {
     details: {
       ...manifest,
-      calibratedOn: {
-        version: model.version,
-        source: data.source,
-        digest: datasetDigest(rows),
-        rows: rows.rows.length,
-      },
+      calibratedOn: { version, source: data.source, digest, rows: rows.rows.length },
       metrics: { calibration: metrics },
       golden,
       ...(int8 === undefined ? {} : { int8Check: int8.check }),
     },
     decision,
-    files:
-      int8 === undefined
-        ? files
-        : new Map([...files, [int8DecisionFile, `${JSON.stringify(int8.decision, undefined, 2)}\n`]]),
+    files: new Map([
+      ...files,
+      ...(int8 === undefined
+        ? []
+        : [[int8DecisionFile, `${JSON.stringify(int8.decision, undefined, 2)}\n`] as const]),
+    ]),
     created: new Date(wallClockMs()),
   })
-  const promoted = rest.promote && gate.passed
-  if (promoted) await promote(modelsFolder, model.name, written.version)
-  onProgress({ phase: 'write', done: 1, total: 1 })
-  return {
-    ...written,
-    from: model.version,
-    metrics,
-    before,
-    ...(int8 === undefined ? {} : { int8Check: int8.check }),
-    gate,
-    promoted,
-  }
 }
 
 const thresholdsOf = ({ labels }: Decision): number[] => labels.map(({ threshold }) => threshold)
