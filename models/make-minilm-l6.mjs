@@ -41,7 +41,7 @@ const read = Object.fromEntries(
 const config = readModelConfig(JSON.parse(read['config.json'].toString()))
 const shapes = new Map([...encoderParameters(config), ...poolerParameters(config)])
 const weights = new Map(
-  [...resolveWeights(shapes, readSafetensors(read['model.safetensors']))].map(([name, tensor]) => [
+  [...resolveWeights(shapes, readSafetensors(read['model.safetensors']), config)].map(([name, tensor]) => [
     name,
     float16Tensor(toFloat32(tensor, name), tensor.shape),
   ]),
