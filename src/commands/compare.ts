@@ -7,7 +7,7 @@ import { strategyNames } from '../train/strategies.ts'
 import type { CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { optionalOption, table } from './output.ts'
-import { ProgressBar } from './progress.ts'
+import { withProgress } from './progress.ts'
 import { readTrainingData, trainingDataOptions } from './recorded-data.ts'
 import { labelledTextSettings, runnerOptionsOf } from './runner-options.ts'
 import { hyperparameterOptions, hyperparametersOf } from './training-options.ts'
@@ -39,25 +39,24 @@ export const compareCommand: CommandSpec = {
     const strategies = optionalOption(options, 'strategies')
       ?.split(',')
       .map((name) => name.trim())
-    const bar = new ProgressBar(log)
-    const comparison = await compare(
-      {
-        ...rows,
-        base: optionalOption(options, 'base') ?? 'minilm-l6',
-        strategies: strategies ?? defaultStrategies,
-        modelsFolder: modelsFolderOf(settings),
-        cacheFolder: join('.labelstream', 'cache'),
-        ...(maxTokens === 0 ? {} : { maxTokens }),
-        hyperparameters: hyperparametersOf(options),
-        runner: runnerOptionsOf(settings, log),
-        signal: context.interrupted,
-      },
-      (strategy, progress) => {
-        bar.update({ ...progress, phase: `${strategy} ${progress.phase}` })
-      },
-    ).finally(() => {
-      bar.close()
-    })
+    const comparison = await withProgress(log, (update) =>
+      compare(
+        {
+          ...rows,
+          base: optionalOption(options, 'base') ?? 'minilm-l6',
+          strategies: strategies ?? defaultStrategies,
+          modelsFolder: modelsFolderOf(settings),
+          cacheFolder: join('.labelstream', 'cache'),
+          ...(maxTokens === 0 ? {} : { maxTokens }),
+          hyperparameters: hyperparametersOf(options),
+          runner: runnerOptionsOf(settings, log),
+          signal: context.interrupted,
+        },
+        (strategy, progress) => {
+          update({ ...progress, phase: `${strategy} ${progress.phase}` })
+        },
+      ),
+    )
     for (const warning of comparison.warnings) log.warn(warning)
     const page = optionalOption(options, 'page') ?? defaultPage
     await writePage(page, renderComparison(rows.data.source, comparison))

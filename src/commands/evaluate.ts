@@ -1,10 +1,9 @@
 import { openModel } from '../models/folder.ts'
-import type { ClassifierManifest } from '../models/manifest.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import type { CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { numberOption, optionalOption, table } from './output.ts'
-import { ProgressBar } from './progress.ts'
+import { withProgress } from './progress.ts'
 import { evaluationDataOptions, readEvaluationData } from './recorded-data.ts'
 import { oneProcessSettings, runnerOptionsOf } from './runner-options.ts'
 
@@ -34,17 +33,16 @@ export const evaluateCommand: CommandSpec = {
     const predictionsPath = optionalOption(options, 'predictions')
     const model = await openModel(context.settings.model, modelsFolderOf(context.settings))
     const data = await readEvaluationData(context, options)
-    const bar = new ProgressBar(context.log)
-    const evaluation = await evaluate(model, data, {
-      threshold,
-      ...(predictionsPath === undefined ? {} : { predictionsPath }),
-      runner: runnerOptionsOf(context.settings, context.log),
-      onProgress: (done, total) => {
-        bar.update({ phase: 'score', done, total })
-      },
-    }).finally(() => {
-      bar.close()
-    })
+    const evaluation = await withProgress(context.log, (update) =>
+      evaluate(model, data, {
+        threshold,
+        ...(predictionsPath === undefined ? {} : { predictionsPath }),
+        runner: runnerOptionsOf(context.settings, context.log),
+        onProgress: (done, total) => {
+          update({ phase: 'score', done, total })
+        },
+      }),
+    )
     context.printJson({
       model: { name: model.name, version: model.version, digest: model.digest },
       ...evaluation,
@@ -79,7 +77,3 @@ export function evaluationTable(evaluation: Evaluation): string {
   const labels = table(['Label', 'Precision', 'Recall', 'F1', 'Support', 'Threshold'], perLabel)
   return `${table(['Figure', 'Value'], overall)}\n\n${labels}`
 }
-
-/** How int8 compares with fp32, in a sentence. */
-export const int8Sentence = (check: NonNullable<ClassifierManifest['int8Check']>): string =>
-  `int8: macro-F1 ${shown(check.macroF1)} (${check.macroF1Difference.toFixed(4)} to fp32), scores ${check.meanScoreDifference.toFixed(4)} off on average; ${check.passed ? 'auto serves it on CPUs' : 'not good enough, auto stays fp32'}`

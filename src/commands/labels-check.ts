@@ -5,7 +5,7 @@ import type { CommandSpec } from './command.ts'
 import { dataOptionHelp, readLabeledData } from './labeled-data.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { optionalOption, requiredOption, table } from './output.ts'
-import { ProgressBar } from './progress.ts'
+import { withProgress } from './progress.ts'
 import { labelledTextSettings, runnerOptionsOf } from './runner-options.ts'
 
 const defaultFile = join('.labelstream', 'label-noise.jsonl')
@@ -28,24 +28,21 @@ export const labelsCheck: CommandSpec = {
     const { settings, log } = context
     const maxTokens = settings['text.maxTokens']
     const data = await readLabeledData(context, requiredOption(options, 'data'))
-    const bar = new ProgressBar(log)
-    const { summary, report } = await checkLabels(
-      data,
-      {
-        base: optionalOption(options, 'base') ?? 'minilm-l6',
-        modelsFolder: modelsFolderOf(settings),
-        cacheFolder: join('.labelstream', 'cache'),
-        ...(maxTokens === 0 ? {} : { maxTokens }),
-        file: optionalOption(options, 'out') ?? defaultFile,
-        runner: runnerOptionsOf(settings, log),
-        signal: context.interrupted,
-      },
-      (progress) => {
-        bar.update(progress)
-      },
-    ).finally(() => {
-      bar.close()
-    })
+    const { summary, report } = await withProgress(log, (update) =>
+      checkLabels(
+        data,
+        {
+          base: optionalOption(options, 'base') ?? 'minilm-l6',
+          modelsFolder: modelsFolderOf(settings),
+          cacheFolder: join('.labelstream', 'cache'),
+          ...(maxTokens === 0 ? {} : { maxTokens }),
+          file: optionalOption(options, 'out') ?? defaultFile,
+          runner: runnerOptionsOf(settings, log),
+          signal: context.interrupted,
+        },
+        update,
+      ),
+    )
     context.printJson(summary)
     context.print(table(noiseHeader, noiseRows(report)))
     if (report.disagreements.length > 0) {

@@ -1,4 +1,3 @@
-import { LabelstreamError } from '../core/errors.ts'
 import { labeledTextJson, labeledTextValue } from '../formats/labeled-text.ts'
 import type { OutgoingMessage } from '../formats/message.ts'
 import { partitionOfKey } from '../kafka/partitioner.ts'
@@ -6,6 +5,7 @@ import { Writer } from '../kafka/writer.ts'
 import type { CommandSpec } from './command.ts'
 import { kafkaClientOf } from './kafka-client.ts'
 import { readLabeledData } from './labeled-data.ts'
+import { onlyArgument } from './output.ts'
 import { ProgressBar } from './progress.ts'
 import { requireTopics } from './topics.ts'
 
@@ -18,8 +18,7 @@ export const labelsPut: CommandSpec = {
   settings: ['labels.', 'input.textPointer', 'input.idPointer', 'input.maxTextBytes', 'kafka.'],
   examples: ['labelstream labels put examples/advice/texts.jsonl'],
   run: async (context, positional) => {
-    const [file] = positional
-    if (file === undefined) throw new LabelstreamError('USAGE', 'the file is missing')
+    const file = onlyArgument(positional, 'the file')
     const { settings, log } = context
     const topic = settings['labels.topic']
     const { texts } = await readLabeledData(context, file)

@@ -5,7 +5,7 @@ import { openModel } from '../models/folder.ts'
 import { autoPrecisionOnCpu } from '../models/served-precision.ts'
 import type { CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { requiredOption, table } from './output.ts'
+import { onlyArgument, requiredOption, table } from './output.ts'
 import { choiceOption } from './training-options.ts'
 
 export const modelsExport: CommandSpec = {
@@ -26,8 +26,8 @@ export const modelsExport: CommandSpec = {
     'labelstream models export advice --out exported --precision int8',
     'labelstream models export advice --out to-upload --format hugging-face',
   ],
-  run: async (context, [reference], options) => {
-    if (reference === undefined) throw new LabelstreamError('USAGE', 'the model is missing')
+  run: async (context, positional, options) => {
+    const reference = onlyArgument(positional, 'the model')
     const path = resolve(requiredOption(options, 'out'))
     const format = choiceOption(options, 'format', exportFormats) ?? 'onnx'
     const wanted = choiceOption(options, 'precision', exportPrecisions)

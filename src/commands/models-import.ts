@@ -4,7 +4,7 @@ import { goldenTexts } from '../models/golden.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import type { CommandOption, CommandSpec, OptionValues } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { numberOption, optionalOption, requiredOption } from './output.ts'
+import { onlyArgument, numberOption, optionalOption, requiredOption } from './output.ts'
 
 export const thresholdOption: CommandOption = {
   flags: '--threshold <number>',
@@ -42,8 +42,8 @@ export const modelsImport: CommandSpec = {
     encoderOption,
   ],
   settings: ['models.folder'],
-  run: async (context, [folder], options) => {
-    if (folder === undefined) throw new LabelstreamError('USAGE', 'the folder is missing')
+  run: async (context, positional, options) => {
+    const folder = onlyArgument(positional, 'the folder')
     const { encoder, threshold } = importChoices(options)
     const name = requiredOption(options, 'name')
     const modelsFolder = modelsFolderOf(context.settings)

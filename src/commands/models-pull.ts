@@ -1,4 +1,3 @@
-import { LabelstreamError } from '../core/errors.ts'
 import { readSecret } from '../core/files.ts'
 import { goldenTexts } from '../models/golden.ts'
 import { Hub, parseRepository } from '../models/hub.ts'
@@ -6,8 +5,8 @@ import { pullModel } from '../models/pull.ts'
 import type { CommandContext, CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
 import { encoderOption, importChoices, nextStep, thresholdOption } from './models-import.ts'
-import { optionalOption, requiredOption } from './output.ts'
-import { ProgressBar } from './progress.ts'
+import { onlyArgument, optionalOption, requiredOption } from './output.ts'
+import { withProgress } from './progress.ts'
 
 export const modelsPull: CommandSpec = {
   name: 'models pull',
@@ -28,26 +27,25 @@ export const modelsPull: CommandSpec = {
     'labelstream models pull FacebookAI/roberta-base --name roberta-base --encoder',
     'labelstream models pull owner/name@v1.2 --name mine --models-hub-token-file ./token',
   ],
-  run: async (context, [place], options) => {
-    if (place === undefined) throw new LabelstreamError('USAGE', 'the repository is missing')
+  run: async (context, positional, options) => {
+    const place = onlyArgument(positional, 'the repository')
     const repository = parseRepository(place)
     const { encoder, threshold } = importChoices(options)
     const name = requiredOption(options, 'name')
     const hub = hubOf(context)
-    const progress = new ProgressBar(context.log)
-    const pulled = await pullModel(hub, repository, {
-      name,
-      modelsFolder: modelsFolderOf(context.settings),
-      licence: optionalOption(options, 'licence'),
-      threshold,
-      encoder,
-      goldenTexts,
-      onProgress: ({ file, bytes, total }) => {
-        progress.update({ phase: 'fetch', done: bytes, total, detail: file })
-      },
-    }).finally(() => {
-      progress.close()
-    })
+    const pulled = await withProgress(context.log, (update) =>
+      pullModel(hub, repository, {
+        name,
+        modelsFolder: modelsFolderOf(context.settings),
+        licence: optionalOption(options, 'licence'),
+        threshold,
+        encoder,
+        goldenTexts,
+        onProgress: ({ file, bytes, total }) => {
+          update({ phase: 'fetch', done: bytes, total, detail: file })
+        },
+      }),
+    )
     context.printJson({ name, ...pulled })
     const { source, version, path } = pulled
     context.print(`${source.repository} at ${source.commit} of ${source.hub}`)

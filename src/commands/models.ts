@@ -6,16 +6,9 @@ import { listModels } from '../models/versions.ts'
 import { verifyFolder } from '../models/verify.ts'
 import type { CommandSpec } from './command.ts'
 import { modelsFolderOf } from './models-folder.ts'
-import { table } from './output.ts'
+import { onlyArgument, table } from './output.ts'
 
 const settings = ['models.folder'] as const
-
-/** The one argument of a command. Throws USAGE when it is missing. */
-function only(positional: readonly string[], what: string): string {
-  const [first] = positional
-  if (first === undefined) throw new LabelstreamError('USAGE', `${what} is missing`)
-  return first
-}
 
 export const modelsList: CommandSpec = {
   name: 'models list',
@@ -45,7 +38,7 @@ export const modelsShow: CommandSpec = {
   arguments: '<model>',
   settings,
   run: async (context, positional) => {
-    const model = await openModel(only(positional, 'the model'), modelsFolderOf(context.settings))
+    const model = await openModel(onlyArgument(positional, 'the model'), modelsFolderOf(context.settings))
     const { folder, name, version, digest, maxTokens, decision, manifest } = model
     context.printJson({ folder, name, version, digest, maxTokens, decision, manifest })
     context.print(
@@ -73,7 +66,10 @@ export const modelsVerify: CommandSpec = {
   arguments: '<model>',
   settings,
   run: async (context, positional) => {
-    const folder = await resolveReference(only(positional, 'the model'), modelsFolderOf(context.settings))
+    const folder = await resolveReference(
+      onlyArgument(positional, 'the model'),
+      modelsFolderOf(context.settings),
+    )
     const { manifest, digest, unknownFiles } = await verifyFolder(folder)
     const { name, version } = manifest
     context.printJson({
@@ -97,7 +93,7 @@ export const modelsPromote: CommandSpec = {
   arguments: '<name@version>',
   settings,
   run: async (context, positional) => {
-    const reference = parseReference(only(positional, 'name@version'))
+    const reference = parseReference(onlyArgument(positional, 'name@version'))
     if (reference.kind !== 'named' || reference.version === undefined) {
       throw new LabelstreamError(
         'USAGE',
@@ -116,7 +112,7 @@ export const modelsRollback: CommandSpec = {
   arguments: '<name>',
   settings,
   run: async (context, positional) => {
-    const name = only(positional, 'the name')
+    const name = onlyArgument(positional, 'the name')
     const champion = await rollback(modelsFolderOf(context.settings), name)
     context.printJson({ name, champion })
     context.print(`${name}: the champion is ${champion} again`)

@@ -30,6 +30,13 @@ export function scoreTable(scores: Readonly<Record<string, number>>): string {
   return table(['Label', 'Prediction'], rows)
 }
 
+/** The one argument of a command. Throws USAGE when it is missing. */
+export function onlyArgument(positional: readonly string[], what: string): string {
+  const [first] = positional
+  if (first === undefined) throw new LabelstreamError('USAGE', `${what} is missing`)
+  return first
+}
+
 /** An option's text. Throws USAGE when it is not there. */
 export function requiredOption(options: OptionValues, name: string): string {
   const value = options[name]

@@ -50,3 +50,18 @@ export class ProgressBar {
     this.#log.info(line)
   }
 }
+
+/** Work with a bar that is closed when it ends, however it does. */
+export async function withProgress<Result>(
+  log: Logger,
+  work: (update: ProgressBar['update']) => Promise<Result>,
+): Promise<Result> {
+  const bar = new ProgressBar(log)
+  try {
+    return await work((progress) => {
+      bar.update(progress)
+    })
+  } finally {
+    bar.close()
+  }
+}

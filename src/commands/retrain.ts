@@ -5,10 +5,11 @@ import { strategyNames } from '../train/strategies.ts'
 import { type TeacherOptions, defaultTeacherWeight } from '../train/teachers.ts'
 import type { CommandOption, CommandSpec, OptionValues } from './command.ts'
 import { decisionOptionFlags, decisionOptionsOf } from './decision-options.ts'
-import { evaluationTable, int8Sentence } from './evaluate.ts'
+import { evaluationTable } from './evaluate.ts'
 import { modelsFolderOf } from './models-folder.ts'
+import { announceVersion, int8Sentence, promoteOption } from './new-version.ts'
 import { numberOption, optionalOption, requiredOption } from './output.ts'
-import { ProgressBar } from './progress.ts'
+import { withProgress } from './progress.ts'
 import { readTrainingData, trainingDataOptions } from './recorded-data.ts'
 import { labelledTextSettings, runnerOptionsOf } from './runner-options.ts'
 import { choiceOption, hyperparameterOptions, hyperparametersOf } from './training-options.ts'
@@ -44,7 +45,7 @@ const trainingOptions: readonly CommandOption[] = [
     flags: '--label-noise',
     help: `also find given labels that look wrong, and write them with their texts below ${labelNoiseFolder}`,
   },
-  { flags: '--promote', help: 'make the version champion when the gate lets it through' },
+  promoteOption,
 ]
 
 export const retrainCommand: CommandSpec = {
@@ -64,32 +65,29 @@ export const retrainCommand: CommandSpec = {
     const name = requiredOption(options, 'name')
     const pooling = choiceOption(options, 'pooling', ['mean', 'cls', 'pooler'])
     const teachers = teachersOf(options)
-    const bar = new ProgressBar(log)
-    const result = await retrain(
-      {
-        ...rows,
-        base: requiredOption(options, 'base'),
-        name,
-        strategy: requiredOption(options, 'strategy'),
-        modelsFolder: modelsFolderOf(settings),
-        cacheFolder: join('.labelstream', 'cache'),
-        ...(maxTokens === 0 ? {} : { maxTokens }),
-        hyperparameters: hyperparametersOf(options),
-        decision: decisionOptionsOf(options),
-        ...(pooling === undefined ? {} : { pooling }),
-        ...(teachers === undefined ? {} : { teachers }),
-        promote: options.promote === true,
-        checkInt8: options['checkInt8'] === true,
-        ...(options['labelNoise'] === true ? { labelNoiseFolder } : {}),
-        runner: runnerOptionsOf(settings, log),
-        signal: context.interrupted,
-      },
-      (progress) => {
-        bar.update(progress)
-      },
-    ).finally(() => {
-      bar.close()
-    })
+    const result = await withProgress(log, (update) =>
+      retrain(
+        {
+          ...rows,
+          base: requiredOption(options, 'base'),
+          name,
+          strategy: requiredOption(options, 'strategy'),
+          modelsFolder: modelsFolderOf(settings),
+          cacheFolder: join('.labelstream', 'cache'),
+          ...(maxTokens === 0 ? {} : { maxTokens }),
+          hyperparameters: hyperparametersOf(options),
+          decision: decisionOptionsOf(options),
+          ...(pooling === undefined ? {} : { pooling }),
+          ...(teachers === undefined ? {} : { teachers }),
+          promote: options.promote === true,
+          checkInt8: options['checkInt8'] === true,
+          ...(options['labelNoise'] === true ? { labelNoiseFolder } : {}),
+          runner: runnerOptionsOf(settings, log),
+          signal: context.interrupted,
+        },
+        update,
+      ),
+    )
     for (const warning of result.warnings) log.warn(warning)
     context.printJson(result)
     context.print(evaluationTable({ ...result.metrics, threshold: 'tuned on dev' }))
@@ -98,10 +96,7 @@ export const retrainCommand: CommandSpec = {
       const { disagreements, file } = result.labelNoise
       context.print(`\n${disagreements} given labels look wrong: ${file}`)
     }
-    context.print(
-      `\n${name}@${result.version}${result.promoted ? ' is the champion now' : ''}: ${result.path}`,
-    )
-    if (!result.gate.passed) throw new LabelstreamError('GATE_REFUSED', result.gate.reasons.join('; '))
+    announceVersion(context, name, result)
   },
 }
 

@@ -100,7 +100,7 @@ export function bertEncoder(
   let hidden = g.within('embeddings', () => {
     const words = lookUp(inputIds, 'bert.embeddings.word_embeddings.weight')
     const positions = g.slice(usedPositions(g, config, parts), 0, 0, g.slice(batchAndSequence, 0, 1, 2))
-    const places = config.tokenTypes === 0 ? positions : g.add(positions, typesOf(g, parts, tokenTypeIds))
+    const places = withTokenTypes(g, config, parts, positions, tokenTypeIds)
     const sum = g.reshape(g.add(words, places), [-1, config.hiddenSize])
     return parts.dropout(norm(sum, 'bert.embeddings.LayerNorm'), 'hidden')
   })
@@ -129,10 +129,20 @@ export function usedPositions(
   return unusedPositions === 0 ? table : g.slice(table, 0, unusedPositions, unusedPositions + maxPositions)
 }
 
-/** Vectors of token types [batch, sequence, hidden], or [1, hidden] where every token is of type 0. */
-function typesOf(g: GraphBuilder, parts: ModelParts, tokenTypeIds: Tensor | undefined): Tensor {
-  const table = parts.parameter('bert.embeddings.token_type_embeddings.weight')
-  return tokenTypeIds === undefined ? g.slice(table, 0, 0, 1) : g.gather(table, tokenTypeIds, 0)
+/** Positions with the vectors of token types, of type 0 without `tokenTypeIds`, where the family knows types. */
+export function withTokenTypes(
+  g: GraphBuilder,
+  { tokenTypes }: ModelConfig,
+  { parameter }: Pick<ModelParts, 'parameter'>,
+  positions: Tensor,
+  tokenTypeIds?: Tensor,
+): Tensor {
+  if (tokenTypes === 0) return positions
+  const table = parameter('bert.embeddings.token_type_embeddings.weight')
+  return g.add(
+    positions,
+    tokenTypeIds === undefined ? g.slice(table, 0, 0, 1) : g.gather(table, tokenTypeIds, 0),
+  )
 }
 
 /** Attention over [batch * sequence, hidden] as one operator, where the parts want it so. */

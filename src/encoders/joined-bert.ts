@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../graph/builder.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { activate } from './activation.ts'
-import { type EncoderInputs, type ModelParts, usedPositions } from './bert.ts'
+import { type EncoderInputs, type ModelParts, usedPositions, withTokenTypes } from './bert.ts'
 import type { ModelConfig } from './config.ts'
 import { layerPrefix } from './weights.ts'
 
@@ -39,9 +39,7 @@ export function joinedBertEncoder(
         undefined,
         parameter('bert.embeddings.word_embeddings.weight'),
         // constants, which ONNX Runtime adds once in fp32; in halves it adds them in each run, [positions, hidden]
-        config.tokenTypes === 0
-          ? positions
-          : g.add(positions, g.slice(parameter('bert.embeddings.token_type_embeddings.weight'), 0, 0, 1)),
+        withTokenTypes(g, config, { parameter }, positions),
         undefined,
         parameter('bert.embeddings.LayerNorm.weight'),
         bias('bert.embeddings.LayerNorm'),

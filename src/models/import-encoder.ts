@@ -1,15 +1,12 @@
-import { writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { encoderParameters, resolveWeights } from '../encoders/weights.ts'
 import { readSafetensors } from '../formats/safetensors.ts'
 import { weightsFile } from '../runtime/model-config.ts'
 import { nameFirstVersion } from './champion.ts'
 import { encoderFilesToImport, licenceMissing, ownManifest, readEncoderConfig, readFiles } from './importable.ts'
-import { type ClassifierManifest, type EncoderManifest, manifestFile, versionDigest } from './manifest.ts'
-import { versionFolder, versionName } from './names.ts'
+import { type ClassifierManifest, manifestFile } from './manifest.ts'
 import { TextRunner, type TextRunnerOptions, defaultTextRunner } from './text-runner.ts'
-import { type WrittenVersion, contentDigests } from './versions.ts'
-import { writeWholeFolder } from './whole-folder.ts'
+import { type WrittenVersion, placeVersion } from './versions.ts'
 
 export interface ImportEncoderOptions {
   readonly name: string
@@ -48,26 +45,13 @@ export async function importEncoder(folder: string, options: ImportEncoderOption
   )
   await runner.run(['Hello.']).finally(() => runner.close())
 
-  const fileDigests = contentDigests(files)
-  const digest = versionDigest(fileDigests)
-  const created = new Date()
-  const version = versionName(created, digest)
-  const path = versionFolder(modelsFolder, name, version)
-  const written: EncoderManifest = {
-    format: 1,
-    kind: 'encoder',
-    name,
-    version,
-    created: created.toISOString(),
-    licence,
-    origin:
-      source === undefined ? 'imported' : `${source.repository} at ${source.commit} of ${source.hub}`,
-    files: fileDigests,
-  }
-  await writeWholeFolder(path, async (hidden) => {
-    for (const [file, data] of files) await writeFile(join(hidden, file), data, { flush: true })
-    await writeFile(join(hidden, manifestFile), `${JSON.stringify(written, undefined, 2)}\n`, { flush: true })
+  const origin =
+    source === undefined ? 'imported' : `${source.repository} at ${source.commit} of ${source.hub}`
+  const written = await placeVersion(modelsFolder, name, {
+    content: files,
+    created: new Date(),
+    manifestOf: (named) => ({ format: 1, kind: 'encoder', name, licence, origin, ...named }),
   })
-  await nameFirstVersion(modelsFolder, name, version)
-  return { version, path, digest }
+  await nameFirstVersion(modelsFolder, name, written.version)
+  return written
 }

@@ -27,12 +27,10 @@ const alsoRead: readonly string[] = [
  * that could run. Throws MODEL_UNSUPPORTED naming `place` and what is missing.
  */
 export function filesToImport(present: readonly string[], place: string): string[] {
-  const unsupported = (what: string): LabelstreamError =>
-    new LabelstreamError('MODEL_UNSUPPORTED', `${place} has no ${what}`)
-  for (const file of needed) if (!present.includes(file)) throw unsupported(file)
+  requireFiles(needed, present, place)
   const model = modelFiles.find((file) => present.includes(file))
   if (model === undefined) {
-    throw unsupported(`${weightsFile}: save it with save_pretrained(…, safe_serialization=True), or as ${storedGraphFile}`)
+    throw lacks(place, `${weightsFile}: save it with save_pretrained(…, safe_serialization=True), or as ${storedGraphFile}`)
   }
   return [...new Set([...needed, ...alsoRead])].filter((file) => present.includes(file)).concat(model)
 }
@@ -42,11 +40,17 @@ export function filesToImport(present: readonly string[], place: string): string
  * is missing: only weights can be trained.
  */
 export function encoderFilesToImport(present: readonly string[], place: string): string[] {
-  for (const file of [...needed, weightsFile]) {
-    if (!present.includes(file)) throw new LabelstreamError('MODEL_UNSUPPORTED', `${place} has no ${file}`)
-  }
+  requireFiles([...needed, weightsFile], present, place)
   const taken = [...needed, ...tokenizerFileNames, manifestFile, weightsFile]
   return [...new Set(taken)].filter((file) => present.includes(file))
+}
+
+const lacks = (place: string, what: string): LabelstreamError =>
+  new LabelstreamError('MODEL_UNSUPPORTED', `${place} has no ${what}`)
+
+function requireFiles(files: readonly string[], present: readonly string[], place: string): void {
+  const missing = files.find((file) => !present.includes(file))
+  if (missing !== undefined) throw lacks(place, missing)
 }
 
 /** The files of a folder that are `chosen`. Throws FILE_UNREADABLE, and what `chosen` throws. */

@@ -74,7 +74,6 @@ const manifestSchema = z.discriminatedUnion('kind', [encoderSchema, classifierSc
 
 export type Manifest = z.infer<typeof manifestSchema>
 export type ClassifierManifest = z.infer<typeof classifierSchema>
-export type EncoderManifest = z.infer<typeof encoderSchema>
 export type FileDigests = Manifest['files']
 
 /** Reads manifest.json's text. Throws MODEL_CORRUPT naming `path` and the first thing that does not fit. */

@@ -45,20 +45,21 @@ const mostOtherBytes = 64 * megabyte
 
 /**
  * Fetches a classifier or an encoder from a model hub, at the commit that the revision means now, and takes it as
- * `importModel` or `importEncoder` does. Only the files that an import reads are fetched, each compared with the hub's digest before anything is parsed. Throws
- * what `Hub` and these throw, and MODEL_UNSUPPORTED for a file that is too large.
+ * `importModel` or `importEncoder` does. Only the files that an import reads are fetched, each compared with the hub's
+ * digest before anything is parsed. Throws what `Hub` and these throw, and MODEL_UNSUPPORTED for a file that is too large.
  */
 export async function pullModel(
   hub: Hub,
   { repository, revision }: { readonly repository: string; readonly revision: string },
   options: PullOptions,
 ): Promise<PulledVersion> {
+  const kind = options.encoder === true ? encoder : classifier
   // a name that is none is told before anything is fetched
   modelFolder(options.modelsFolder, options.name)
   const snapshot = await hub.snapshot(repository, revision)
   const { commit } = snapshot
   const place = `${repository} at ${commit.slice(0, 12)}`
-  const files = chosenFiles(snapshot.files, place, options.encoder === true ? encoderFilesToImport : filesToImport)
+  const files = chosenFiles(snapshot.files, place, kind.files)
   const names = files.map(({ name }) => name)
   const { licence: cardLicence } = snapshot
   if ((options.licence ?? cardLicence) === undefined && !names.includes(manifestFile)) throw licenceMissing(place)
@@ -73,16 +74,20 @@ export async function pullModel(
       before += file.sizeBytes
       // it is the first and small, and what cannot be served is not fetched
       if (name !== 'config.json') continue
-      const config = await readFile(join(folder, name), 'utf8')
-      if (options.encoder === true) readEncoderConfig(config, place)
-      else readClassifierConfig(config, names, place)
+      kind.check(await readFile(join(folder, name), 'utf8'), names, place)
     }
     const source = { hub: hub.address, repository, commit }
-    const take = options.encoder === true ? importEncoder : importModel
-    return { ...(await take(folder, { ...options, cardLicence, source })), source }
+    return { ...(await kind.take(folder, { ...options, cardLicence, source })), source }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+const classifier = { files: filesToImport, check: readClassifierConfig, take: importModel }
+const encoder = {
+  files: encoderFilesToImport,
+  check: (text: string, _names: readonly string[], place: string) => readEncoderConfig(text, place),
+  take: importEncoder,
 }
 
 /** Exporters to ONNX put it there. */

@@ -1,6 +1,6 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sha256OfFile } from '../core/digest.ts'
+import { sha256, sha256OfFile } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { readFileLimited } from '../core/files.ts'
 import { type Manifest, manifestFile, maxManifestBytes, parseManifest, versionDigest } from './manifest.ts'
@@ -35,6 +35,16 @@ export async function verifyFolder(folder: string): Promise<Verification> {
     digest: versionDigest(manifest.files),
     unknownFiles: present.filter((file) => file !== manifestFile && !Object.hasOwn(manifest.files, file)).sort(),
   }
+}
+
+/** A file's bytes, compared with the digest that a manifest has for it. Throws FILE_UNREADABLE, MODEL_CORRUPT. */
+export async function readVerified(folder: string, file: string, digest: string | undefined): Promise<Uint8Array> {
+  const path = join(folder, file)
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be read`, { cause: error })
+  })
+  if (sha256(bytes) === digest) return bytes
+  throw new LabelstreamError('MODEL_CORRUPT', `${path} differs from its manifest`)
 }
 
 async function verifyFile(path: string, expected: { sha256: string; sizeBytes: number }): Promise<void> {

@@ -89,39 +89,56 @@ export interface WrittenVersion {
   readonly digest: string
 }
 
-/**
- * Writes a new immutable version: into a hidden folder first, renamed when complete, so that nobody ever sees
- * half a version. The same content written twice in one second is one version.
- * Throws FILE_UNREADABLE when the folder cannot be written.
- */
-export async function writeVersion(
+/** Writes a new version of a classifier, with its card. Throws as `placeVersion`. */
+export function writeVersion(
   modelsFolder: string,
   { details, decision, files, created }: NewVersion,
 ): Promise<WrittenVersion> {
   const content = new Map(files)
   content.set('decision.json', `${JSON.stringify(decision, undefined, 2)}\n`)
   const digest = versionDigest(contentDigests(content))
-  const version = versionName(created, digest)
   content.set(cardFile, renderCard(details, decision, digest))
-  const manifest: Manifest = {
-    format: 1,
-    kind: 'classifier',
-    ...details,
-    version,
-    created: created.toISOString(),
-    files: contentDigests(content),
-  }
-  content.set(manifestFile, `${JSON.stringify(manifest, undefined, 2)}\n`)
-  const path = versionFolder(modelsFolder, details.name, version)
+  return placeVersion(modelsFolder, details.name, {
+    content,
+    created,
+    manifestOf: (named) => ({ format: 1, kind: 'classifier', ...details, ...named }),
+  })
+}
+
+/**
+ * Writes an immutable version of a name: into a hidden folder first, renamed when complete, so that nobody ever sees
+ * half a version. The same content written twice in one second is one version.
+ * Throws FILE_UNREADABLE when the folder cannot be written.
+ */
+export async function placeVersion(
+  modelsFolder: string,
+  name: string,
+  {
+    content,
+    created,
+    manifestOf,
+  }: {
+    /** All files but the manifest. */
+    readonly content: ReadonlyMap<string, Uint8Array | string>
+    readonly created: Date
+    readonly manifestOf: (named: Pick<Manifest, 'version' | 'created' | 'files'>) => Manifest
+  },
+): Promise<WrittenVersion> {
+  const files = contentDigests(content)
+  const digest = versionDigest(files)
+  const version = versionName(created, digest)
+  const manifest = manifestOf({ version, created: created.toISOString(), files })
+  const path = versionFolder(modelsFolder, name, version)
   // where it stands already it has the same content: its name holds the digest
   await writeWholeFolder(path, async (folder) => {
     for (const [file, data] of content) await writeFile(join(folder, file), data, { flush: true })
+    await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, undefined, 2)}\n`, { flush: true })
   })
   return { version, path, digest }
 }
 
 /** The files of a manifest, by name. */
-export function contentDigests(content: ReadonlyMap<string, Uint8Array | string>): FileDigests {
+function contentDigests(content: ReadonlyMap<string, Uint8Array | string>): FileDigests {
   const entries = [...content].map(([file, data]): [string, { sha256: string; sizeBytes: number }] => [
     file,
     { sha256: sha256(data), sizeBytes: Buffer.byteLength(data) },

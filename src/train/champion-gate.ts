@@ -12,6 +12,8 @@ export interface GateOptions {
   readonly modelsFolder: string
   readonly runner: TextRunnerOptions
   readonly signal?: AbortSignal | undefined
+  /** Of the rows, by a model that may be the champion: it does not score them twice. */
+  readonly scored?: { readonly digest: string; readonly scores: Matrix }
 }
 
 /**
@@ -19,7 +21,7 @@ export interface GateOptions {
  * without a champion, or when it shares no label. Throws what inference throws, and INTERRUPTED.
  */
 export async function passGate(
-  { name, modelsFolder, runner, signal }: GateOptions,
+  { name, modelsFolder, runner, signal, scored }: GateOptions,
   candidate: Contender,
   rows: Dataset,
   seed: number,
@@ -31,12 +33,15 @@ export async function passGate(
   if (shared.length === 0) {
     return { passed: true, reasons: [`the champion ${version} has other labels; nothing to compare`] }
   }
-  const scores = await modelScores(
-    champion,
-    rows.rows.map(({ text }) => text),
-    runner,
-    { signal },
-  )
+  const scores =
+    scored?.digest === champion.digest
+      ? scored.scores
+      : await modelScores(
+          champion,
+          rows.rows.map(({ text }) => text),
+          runner,
+          { signal },
+        )
   const ours = shared.map((label) => rows.labels.indexOf(label))
   const theirs = shared.map((label) => champion.labels.indexOf(label))
   const result = compareWithChampion(

@@ -1,7 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { sha256 } from '../core/digest.ts'
-import { LabelstreamError } from '../core/errors.ts'
 import { type ModelConfig, type Pooling, readModelConfig } from '../encoders/config.ts'
 import { classNameOf } from '../encoders/families.ts'
 import { modelParameters } from '../encoders/model.ts'
@@ -16,6 +12,7 @@ import {
 } from '../formats/safetensors.ts'
 import type { EncoderFolder } from '../models/folder.ts'
 import { tokenizerFileNames } from '../models/tokenizer-files.ts'
+import { readVerified } from '../models/verify.ts'
 import type { FloatArrays } from '../runtime/training-messages.ts'
 
 /** An encoder's files in memory. */
@@ -29,14 +26,7 @@ export interface EncoderFiles {
 
 /** Reads an encoder's files, each compared with its digest. Throws MODEL_CORRUPT, MODEL_UNSUPPORTED, FILE_UNREADABLE. */
 export async function readEncoder({ folder, fileDigests }: EncoderFolder): Promise<EncoderFiles> {
-  const read = async (file: string): Promise<Uint8Array> => {
-    const path = join(folder, file)
-    const bytes = await readFile(path).catch((error: unknown) => {
-      throw new LabelstreamError('FILE_UNREADABLE', `${path} cannot be read`, { cause: error })
-    })
-    if (sha256(bytes) === fileDigests[file]) return bytes
-    throw new LabelstreamError('MODEL_CORRUPT', `${path} differs from its manifest`)
-  }
+  const read = (file: string): Promise<Uint8Array> => readVerified(folder, file, fileDigests[file])
   const configJson = JSON.parse(new TextDecoder().decode(await read('config.json'))) as Record<
     string,
     unknown

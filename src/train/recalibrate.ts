@@ -1,7 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { wallClockMs } from '../core/clock.ts'
-import { sha256 } from '../core/digest.ts'
 import { LabelstreamError } from '../core/errors.ts'
 import { activationRangesFile } from '../encoders/activation-ranges.ts'
 import { readModelConfig } from '../encoders/config.ts'
@@ -15,6 +12,7 @@ import { cardFile, reportFile } from '../models/manifest.ts'
 import { decideAll } from '../models/score-matrix.ts'
 import { int8DecisionFile } from '../models/served-precision.ts'
 import type { TextRunnerOptions } from '../models/text-runner.ts'
+import { readVerified } from '../models/verify.ts'
 import { type WrittenVersion, writeVersion } from '../models/versions.ts'
 import { hasStoredGraph } from '../runtime/model-config.ts'
 import { withActivationRanges } from './activation-ranges.ts'
@@ -97,7 +95,13 @@ export async function recalibrate(
   const scoresBefore = decideAll(model.decision, logits).scores
   const before = evaluateScores(scoresBefore, targets, labels, thresholdsOf(model.decision))
   const gate = await passGate(
-    { name: model.name, modelsFolder, runner, signal },
+    {
+      name: model.name,
+      modelsFolder,
+      runner,
+      signal,
+      scored: { digest: model.digest, scores: scoresBefore },
+    },
     contenderOf(heldOut),
     rows,
     seed,
@@ -198,11 +202,7 @@ async function keptFiles(model: Model): Promise<Map<string, Uint8Array | string>
   const files = new Map<string, Uint8Array | string>()
   for (const [file, digest] of Object.entries(model.fileDigests)) {
     if (replaced.includes(file)) continue
-    const bytes = await readFile(join(model.folder, file))
-    if (sha256(bytes) !== digest) {
-      throw new LabelstreamError('MODEL_CORRUPT', `${join(model.folder, file)} differs from its manifest`)
-    }
-    files.set(file, bytes)
+    files.set(file, await readVerified(model.folder, file, digest))
   }
   return files
 }
